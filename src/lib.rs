@@ -1,0 +1,15 @@
+//! The reference services of the notification contract, as a library with two thin binaries.
+//!
+//! - [`websocket`]: the websocket service, a pure router from Redis channels to browser sockets
+//! - [`gateway`]: the API gateway, HTTP only
+//! - [`auth`]: what makes a token acceptable, and the words for why one is not
+//! - [`settings`]: configuration from the environment, every bad variable named at once
+//! - [`telemetry`]: logs as JSON lines
+//! - [`shutdown`]: SIGTERM and SIGINT as one cancellation
+
+pub mod auth;
+pub mod gateway;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
+pub mod websocket;
