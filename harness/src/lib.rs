@@ -1,1 +1,47 @@
-//! harness
+//! Starts a notification system, plays scenarios against it from outside, records each as a flow and compares the
+//! flow with a reviewed snapshot.
+//!
+//! For people who write scenarios:
+//! - [`scenario`]: what a scenario is, and the three ways in which one fails
+//! - [`stage`]: one scenario's view of a system: users, connections, publishing, calls, the fence
+//! - [`client`]: a WebSocket client that records what it sees
+//! - [`http`]: requests to the gateway and the services, and what they answered
+//! - [`fixture`]: messages and interactions from `contracts/fixtures`
+//! - [`token`]: tokens, good ones and bad ones
+//!
+//! What they stand on:
+//! - [`system`]: Redis and the services, started in containers or as processes
+//! - [`standin`]: the services behind the gateway
+//! - [`ledger`]: what was published, and who must have received it
+//! - [`expectation`]: comparing JSON with what a fixture expects
+//! - [`flow`]: the recorded exchange, and its text
+//! - [`redaction`]: values of one run checked, then masked
+//! - [`snapshot`]: flows compared with reviewed ones; the only place that knows insta
+//! - [`runner`]: one scenario played, from stage to verdict
+//! - [`libtest`]: the front door for `cargo test`
+//! - [`report`]: a run as text for a terminal
+
+pub mod client;
+pub mod expectation;
+pub mod fixture;
+pub mod flow;
+pub mod http;
+pub mod ledger;
+pub mod libtest;
+pub mod redaction;
+pub mod report;
+pub mod runner;
+pub mod scenario;
+pub mod snapshot;
+pub mod stage;
+pub mod standin;
+pub mod system;
+pub mod token;
+
+use std::path::Path;
+
+/// The root of the workspace: the directory that holds `contracts/` and `snapshots/`.
+pub fn workspace() -> &'static Path {
+    let harness = Path::new(env!("CARGO_MANIFEST_DIR"));
+    harness.parent().unwrap_or(harness)
+}

@@ -1,1 +1,20 @@
-//! scenarios
+//! The gateway has lost nothing and kept no trace of its WebSocket.
+//!
+//! - [`interactions`]: every interaction fixture
+//! - [`legacy`]: the WebSocket route that is gone
+//! - [`end_to_end`]: from a call of the gateway to every connection of a teacher
+
+mod end_to_end;
+mod interactions;
+mod legacy;
+
+use harness::fixture::FixtureError;
+use harness::scenario::Scenario;
+
+/// All scenarios of this crate. Fails when a fixture cannot be read.
+pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
+    let mut scenarios = interactions::scenarios()?;
+    scenarios.extend(legacy::scenarios());
+    scenarios.extend(end_to_end::scenarios()?);
+    Ok(scenarios)
+}

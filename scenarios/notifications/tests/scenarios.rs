@@ -1,1 +1,7 @@
-fn main() {}
+//! One trial a scenario, on one system.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    harness::libtest::main(scenarios_notifications::scenarios())
+}

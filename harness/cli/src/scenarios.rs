@@ -1,0 +1,127 @@
+//! Every scenario of every scenario crate.
+
+use harness::fixture::{FixtureError, nearest};
+use harness::scenario::Scenario;
+
+/// All scenarios, in the order in which they are listed and reported.
+pub fn all() -> Result<Vec<Scenario>, FixtureError> {
+    let mut scenarios = scenarios_notifications::scenarios()?;
+    scenarios.extend(scenarios_gateway::scenarios()?);
+    scenarios.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(scenarios)
+}
+
+/// Those whose id contains one of `filters`; all of them without any. A filter that matches nothing is an error that
+/// names the nearest ids.
+pub fn select(scenarios: Vec<Scenario>, filters: &[String]) -> Result<Vec<Scenario>, String> {
+    for filter in filters {
+        if !scenarios
+            .iter()
+            .any(|scenario| scenario.id.contains(filter.as_str()))
+        {
+            return Err(unmatched(filter, &scenarios));
+        }
+    }
+    let wanted = |scenario: &Scenario| {
+        filters.is_empty()
+            || filters
+                .iter()
+                .any(|filter| scenario.id.contains(filter.as_str()))
+    };
+    Ok(scenarios.into_iter().filter(wanted).collect())
+}
+
+fn unmatched(filter: &str, scenarios: &[Scenario]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for scenario in scenarios {
+        names.push(&scenario.id);
+        names.extend(scenario.id.split('/'));
+    }
+    names.sort_unstable();
+    names.dedup();
+    let mut likely = Vec::new();
+    while likely.len() < 3
+        && let Some(name) = nearest(filter, names.iter().copied())
+    {
+        likely.push(format!("  {name}"));
+        names.retain(|other| *other != name);
+    }
+    let mut message = format!("no scenario's id contains {filter:?}");
+    if !likely.is_empty() {
+        message.push_str("; the nearest:\n");
+        message.push_str(&likely.join("\n"));
+    }
+    message.push_str("\n`cargo verify --list` shows all");
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn some() -> Vec<Scenario> {
+        ["delivery/once", "delivery/order", "refusal/expired"]
+            .map(|id| Scenario::new(id, "a sentence", |_| async { Ok(()) }))
+            .into()
+    }
+
+    #[test]
+    fn a_filter_is_a_part_of_an_id() {
+        let ids = |filters: &[&str]| -> Vec<String> {
+            let filters: Vec<String> = filters.iter().map(|f| (*f).to_owned()).collect();
+            select(some(), &filters)
+                .unwrap()
+                .into_iter()
+                .map(|s| s.id)
+                .collect()
+        };
+        assert_eq!(ids(&[]).len(), 3);
+        assert_eq!(ids(&["delivery"]), ["delivery/once", "delivery/order"]);
+        assert_eq!(
+            ids(&["once", "expired"]),
+            ["delivery/once", "refusal/expired"]
+        );
+    }
+
+    #[test]
+    fn a_filter_that_matches_nothing_is_answered_with_the_nearest_names() {
+        let Err(message) = select(some(), &["delivry".to_owned()]) else {
+            panic!("nothing matches");
+        };
+        assert!(
+            message
+                .starts_with("no scenario's id contains \"delivry\"; the nearest:\n  delivery\n")
+        );
+    }
+
+    #[test]
+    fn ids_are_unique() {
+        let all = all().unwrap();
+        let ids: BTreeSet<&str> = all.iter().map(|scenario| scenario.id.as_str()).collect();
+        assert_eq!(ids.len(), all.len());
+    }
+
+    #[test]
+    fn every_reviewed_flow_belongs_to_a_scenario() {
+        fn list(directory: &Path, below: &str, found: &mut Vec<String>) {
+            for entry in fs::read_dir(directory).unwrap() {
+                let entry = entry.unwrap();
+                let name = entry.file_name().into_string().unwrap();
+                if entry.path().is_dir() {
+                    list(&entry.path(), &format!("{below}{name}/"), found);
+                } else if let Some(id) = name.strip_suffix(".snap") {
+                    found.push(format!("{below}{id}"));
+                }
+            }
+        }
+        let mut orphans = Vec::new();
+        list(&harness::workspace().join("snapshots"), "", &mut orphans);
+        let all = all().unwrap();
+        orphans.retain(|id| !all.iter().any(|scenario| scenario.id == *id));
+        assert_eq!(orphans, Vec::<String>::new());
+    }
+}

@@ -1,0 +1,184 @@
+//! `cargo verify`: plays scenarios against a system and says whether the contract is kept.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Instant;
+
+use clap::Args;
+use futures_util::StreamExt;
+use harness::report;
+use harness::runner::{Theatre, Verdict};
+use harness::scenario::{Failure, Scenario};
+use harness::system::Runtime;
+
+use crate::{Status, scenarios};
+
+/// How many scenarios are played at the same time.
+const AT_ONCE: usize = 8;
+
+/// Start Redis and both services, play every scenario against them from outside, and say whether the contract is kept.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  cargo verify                              everything, in containers where an engine answers
+  cargo verify gateway/status               the scenarios whose id contains gateway/status
+  cargo verify --runtime processes          without a container engine
+  cargo verify --keep notifications/events  look at the running system afterwards
+
+A scenario passes when every message is accounted for and its flow is the reviewed one in snapshots/.
+Flows that differ are left for `cargo review`.
+
+Exit status:
+  0  every scenario kept the contract
+  1  the contract is broken, or a flow is not the reviewed one
+  2  the system did not start, or could not be reached
+  3  wrong use: an unknown option, a filter that matches nothing, a fixture that cannot be read
+  4  a bug in the harness or in a scenario")]
+pub struct Arguments {
+    /// Play only scenarios whose id contains one of these
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+
+    /// Print the ids and titles of the scenarios and stop
+    #[arg(long)]
+    list: bool,
+
+    /// Where the system runs: containers, or processes [default: containers where an engine answers]
+    #[arg(long, value_name = "RUNTIME", env = "HARNESS_RUNTIME")]
+    runtime: Option<Runtime>,
+
+    /// Leave the system up after the run, print its URLs, and wait for Ctrl-C
+    #[arg(long)]
+    keep: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Status {
+    let all = match scenarios::all() {
+        Ok(all) => all,
+        Err(error) => return usage(&error.to_string()),
+    };
+    let selected = match scenarios::select(all, &arguments.filters) {
+        Ok(selected) => selected,
+        Err(message) => return usage(&message),
+    };
+    if arguments.list {
+        list(&selected);
+        return Status::Kept;
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("harness bug: no tokio runtime: {error}");
+            return Status::HarnessBug;
+        }
+    };
+    runtime.block_on(verify(arguments, &selected))
+}
+
+async fn verify(arguments: &Arguments, selected: &[Scenario]) -> Status {
+    let began = Instant::now();
+    eprintln!("starting redis, the websocket service, the gateway and its stand-ins");
+    let theatre = match Theatre::start(arguments.runtime, &|line| eprintln!("{line}")).await {
+        Ok(theatre) => theatre,
+        Err(error) => {
+            eprintln!("{error}");
+            return Status::NotStarted;
+        }
+    };
+    let system = theatre.system();
+    let count = selected.len();
+    eprintln!(
+        "up in {} after {:.1} s; playing {count} scenario{}",
+        system.runtime,
+        began.elapsed().as_secs_f64(),
+        if count == 1 { "" } else { "s" }
+    );
+    let verdicts = play(&theatre, selected).await;
+
+    for verdict in verdicts.iter().filter(|verdict| verdict.result.is_err()) {
+        println!("\n─── {}", report::failure(verdict));
+    }
+    println!();
+    print!("{}", report::summary(&verdicts));
+    if arguments.keep {
+        println!("\nthe system is up:");
+        println!("  websocket service  http://{}", system.websocket);
+        println!("  api gateway        http://{}", system.gateway);
+        println!("  redis              {}", system.redis_url);
+        println!("  JWT secret         {}", system.jwt_secret);
+        println!("Ctrl-C takes it down");
+        wait_for_signal().await;
+    }
+    system.stop().await;
+    status(&verdicts)
+}
+
+/// Plays the scenarios, several at a time, with a word about each as it ends.
+async fn play(theatre: &Theatre, selected: &[Scenario]) -> Vec<Verdict> {
+    let terminal = io::stderr().is_terminal();
+    let mut playing = futures_util::stream::iter(selected)
+        .map(|scenario| theatre.play(scenario))
+        .buffer_unordered(AT_ONCE);
+    let mut verdicts = Vec::new();
+    while let Some(verdict) = playing.next().await {
+        let word = if verdict.result.is_ok() {
+            "kept  "
+        } else {
+            "BROKEN"
+        };
+        let progress = format!("[{:>3}/{}]", verdicts.len() + 1, selected.len());
+        if terminal && verdict.result.is_ok() {
+            // The line is written over: only what is broken stays on the screen.
+            eprint!("\r\x1b[2K{progress} {word} {}", verdict.id);
+        } else if terminal {
+            eprintln!("\r\x1b[2K{progress} {word} {}", verdict.id);
+        } else {
+            eprintln!("{progress} {word} {}", verdict.id);
+        }
+        let _ = io::stderr().flush();
+        verdicts.push(verdict);
+    }
+    if terminal {
+        eprint!("\r\x1b[2K");
+    }
+    verdicts.sort_by(|a, b| a.id.cmp(&b.id));
+    verdicts
+}
+
+fn status(verdicts: &[Verdict]) -> Status {
+    let failures = || {
+        verdicts
+            .iter()
+            .filter_map(|v| v.result.as_ref().err())
+            .map(|b| &b.failure)
+    };
+    if failures().any(|failure| matches!(failure, Failure::Bug(_))) {
+        Status::HarnessBug
+    } else if failures().any(|failure| matches!(failure, Failure::Broken(_))) {
+        Status::Broken
+    } else if failures().next().is_some() {
+        Status::NotStarted
+    } else {
+        Status::Kept
+    }
+}
+
+fn list(selected: &[Scenario]) {
+    let width = selected
+        .iter()
+        .map(|scenario| scenario.id.len())
+        .max()
+        .unwrap_or(0);
+    for scenario in selected {
+        println!("{:width$}  {}", scenario.id, scenario.title);
+    }
+}
+
+fn usage(message: &str) -> Status {
+    eprintln!("{message}");
+    Status::Usage
+}
+
+/// The system's own signal handling takes it down and ends the process.
+async fn wait_for_signal() {
+    std::future::pending::<()>().await;
+}

@@ -1,0 +1,402 @@
+//! A WebSocket client that records what it sees.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::stream::SplitSink;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request as HandshakeRequest;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
+use crate::http::shown_headers;
+use crate::scenario::{Failure, Outcome, ensure};
+
+/// The longest that a wait lasts. It ends a scenario that would hang; no verdict depends on its length.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The most that a close reason can hold (RFC 6455, section 5.5: a control frame's payload less the code).
+const REASON_LIMIT: usize = 123;
+
+/// An upgrade request to be sent.
+#[derive(Clone, Debug)]
+pub struct Handshake {
+    /// The server.
+    pub address: SocketAddr,
+    /// The path with its query.
+    pub path: String,
+    /// Header fields besides those of every upgrade.
+    pub headers: Vec<(String, String)>,
+}
+
+/// What became of an upgrade request.
+pub enum Answer {
+    /// The server switched protocols.
+    Upgraded(Box<WebSocketStream<TcpStream>>),
+    /// The server answered as to any other request.
+    Refused(Response),
+}
+
+/// An open or closed WebSocket connection. Clones are the same connection.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    user: String,
+    offered: usize,
+    promised: usize,
+    recorder: Recorder,
+    seen: Arc<Seen>,
+    sink: tokio::sync::Mutex<SplitSink<WebSocketStream<TcpStream>, Message>>,
+    reader: JoinHandle<()>,
+}
+
+/// What the reader has seen so far.
+#[derive(Default)]
+struct Seen {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    texts: Vec<Vec<u8>>,
+    close: Option<Option<(u16, String)>>,
+    pongs: Vec<Vec<u8>>,
+    ended: Option<String>,
+    leaving: bool,
+}
+
+/// Sends `handshake` and records it with its answer.
+pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<Answer> {
+    let bug = |error: &dyn std::fmt::Display| Failure::Bug(format!("bad handshake: {error}"));
+    let url = format!("ws://{}{}", handshake.address, handshake.path);
+    let mut request: HandshakeRequest = url.into_client_request().map_err(|e| bug(&e))?;
+    for (name, value) in &handshake.headers {
+        request.headers_mut().insert(
+            HeaderName::try_from(name.as_str()).map_err(|e| bug(&e))?,
+            HeaderValue::from_str(value).map_err(|e| bug(&e))?,
+        );
+    }
+    recorder.push(Entry::Request(Request {
+        method: "GET (upgrade)".into(),
+        path: handshake.path.clone(),
+        headers: handshake.headers.clone(),
+        body: Body::Empty,
+    }));
+    let shake = async {
+        let stream = TcpStream::connect(handshake.address)
+            .await
+            .map_err(Error::Io)?;
+        stream.set_nodelay(true).map_err(Error::Io)?;
+        tokio_tungstenite::client_async(request, stream).await
+    };
+    match timeout(PATIENCE, shake).await {
+        Ok(Ok((stream, response))) => {
+            recorder.push(Entry::Response(Response {
+                status: response.status().as_u16(),
+                headers: Vec::new(),
+                body: Body::Empty,
+            }));
+            Ok(Answer::Upgraded(Box::new(stream)))
+        }
+        Ok(Err(Error::Http(response))) => {
+            let (parts, body) = response.into_parts();
+            let refused =
+                Response {
+                    status: parts.status.as_u16(),
+                    headers: shown_headers(parts.headers.iter().map(|(name, value)| {
+                        (name.as_str(), value.to_str().unwrap_or("(not text)"))
+                    })),
+                    body: crate::http::shown_body(&body.unwrap_or_default()),
+                };
+            recorder.push(Entry::Response(refused.clone()));
+            Ok(Answer::Refused(refused))
+        }
+        Ok(Err(Error::Io(error))) => Err(Failure::System(format!(
+            "{} cannot be reached: {error}",
+            handshake.address
+        ))),
+        Ok(Err(error)) => Err(Failure::Broken(format!(
+            "the answer to the upgrade of {} is no handshake: {error}",
+            handshake.path
+        ))),
+        Err(_) => Err(Failure::Broken(format!(
+            "no answer to the upgrade of {} in {} s",
+            handshake.path,
+            PATIENCE.as_secs()
+        ))),
+    }
+}
+
+impl Client {
+    /// Takes over a connection and reads it to its end.
+    pub(crate) fn start(
+        name: &str,
+        user: &str,
+        (offered, promised): (usize, usize),
+        stream: WebSocketStream<TcpStream>,
+        recorder: Recorder,
+        is_fence: impl Fn(&[u8]) -> bool + Send + 'static,
+    ) -> Self {
+        let (sink, mut stream) = stream.split();
+        let seen = Arc::new(Seen::default());
+        let sees = Arc::clone(&seen);
+        let records = recorder.clone();
+        let reader = tokio::spawn(async move {
+            let words = loop {
+                match stream.next().await {
+                    Some(Ok(message)) => sees.note(message, &records, &is_fence),
+                    Some(Err(error)) => break format!("the connection failed: {error}"),
+                    None => break "the server closed the connection".to_owned(),
+                }
+            };
+            sees.end(words, &records);
+        });
+        Self(Arc::new(Inner {
+            name: name.to_owned(),
+            user: user.to_owned(),
+            offered,
+            promised,
+            recorder,
+            seen,
+            sink: tokio::sync::Mutex::new(sink),
+            reader,
+        }))
+    }
+
+    /// The connection's name: its user's and a number.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its user's name.
+    pub fn user(&self) -> &str {
+        &self.0.user
+    }
+
+    /// How many messages had been published when the handshake began, and when `101` was seen.
+    pub fn promise(&self) -> (usize, usize) {
+        (self.0.offered, self.0.promised)
+    }
+
+    /// The texts received so far, fences included.
+    pub fn texts(&self) -> Vec<Vec<u8>> {
+        self.0.seen.lock().texts.clone()
+    }
+
+    /// How the connection ended, if it has.
+    pub fn ended(&self) -> Option<String> {
+        let state = self.0.seen.lock();
+        state.ended.clone().map(|words| match &state.close {
+            Some(Some((code, reason))) => format!("{words} after close {code} {reason}"),
+            _ => words,
+        })
+    }
+
+    /// Whether nobody has begun to close the connection.
+    pub fn is_open(&self) -> bool {
+        let state = self.0.seen.lock();
+        state.ended.is_none() && state.close.is_none() && !state.leaving
+    }
+
+    /// Marks that everything to be received up to now has been.
+    pub(crate) fn fence(&self) {
+        self.0.recorder.fence();
+    }
+
+    /// Waits for a text that holds `needle`; an error says how the connection ended or that nothing came.
+    pub(crate) async fn until_text(&self, needle: &str) -> Result<(), String> {
+        let holds = |text: &Vec<u8>| find(text, needle.as_bytes());
+        self.until(|state| {
+            if state.texts.iter().any(holds) {
+                return Some(Ok(()));
+            }
+            let words = state.ended.as_ref()?;
+            Some(Err(match &state.close {
+                Some(Some((code, reason))) => format!("{words} after close {code} {reason}"),
+                _ => words.clone(),
+            }))
+        })
+        .await
+        .unwrap_or_else(|| Err(format!("nothing arrived in {} s", PATIENCE.as_secs())))
+    }
+
+    /// Sends a frame.
+    pub async fn send(&self, frame: Frame) -> Outcome {
+        let message = match &frame {
+            Frame::Text(bytes) => Message::text(String::from_utf8_lossy(bytes).into_owned()),
+            Frame::Binary(bytes) => Message::binary(bytes.clone()),
+            Frame::Ping(bytes) => Message::Ping(bytes.clone().into()),
+            Frame::Pong(bytes) => Message::Pong(bytes.clone().into()),
+            Frame::Close(None) => Message::Close(None),
+            Frame::Close(Some((code, reason))) => Message::Close(Some(CloseFrame {
+                code: (*code).into(),
+                reason: reason.as_str().into(),
+            })),
+        };
+        self.0.recorder.push(Entry::Sent(frame));
+        let mut sink = self.0.sink.lock().await;
+        sink.send(message).await.map_err(|error| {
+            let ended = self.ended().unwrap_or_else(|| error.to_string());
+            Failure::Broken(format!("{} could not send: {ended}", self.name()))
+        })
+    }
+
+    /// Waits for a pong with this payload.
+    pub async fn expect_pong(&self, payload: &[u8]) -> Outcome {
+        let came = self
+            .until(|state| {
+                let there = state.pongs.iter().any(|pong| pong == payload);
+                (there || state.ended.is_some()).then_some(there)
+            })
+            .await;
+        ensure(came == Some(true), || {
+            format!("{} got no pong for its ping", self.name())
+        })
+    }
+
+    /// Closes the connection as a browser does and waits until the server has closed it too.
+    pub async fn close(&self) -> Outcome {
+        self.0.seen.lock().leaving = true;
+        self.send(Frame::Close(Some((1000, String::new())))).await?;
+        let ended = self.until(|state| state.ended.clone()).await;
+        let code = self.0.seen.lock().close.clone();
+        ensure(ended.is_some(), || {
+            format!(
+                "{} sent a close frame and the server did not end the connection in {} s",
+                self.name(),
+                PATIENCE.as_secs()
+            )
+        })?;
+        // RFC 6455, section 5.5.1: the answer to a close frame typically echoes its code.
+        ensure(matches!(code, Some(Some((1000, _)))), || {
+            format!("{} closed with 1000 and was answered {code:?}", self.name())
+        })
+    }
+
+    /// Waits for the server to close with `code` and a JSON reason whose `error_code` is `error_code`, having sent
+    /// nothing else, and for the end of the connection. Returns the reason.
+    pub async fn expect_close(&self, code: u16, error_code: &str) -> Outcome<Value> {
+        let name = self.name();
+        let ended = self.until(|state| state.ended.clone()).await;
+        let close = self.0.seen.lock().close.clone();
+        let expected = format!("{name} should be closed with {code} {error_code}");
+        ensure(ended.is_some(), || {
+            let seen = close
+                .as_ref()
+                .map_or("it is still open".to_owned(), |close| {
+                    format!("after the close frame {close:?} the connection stayed open")
+                });
+            format!("{expected}; {seen} after {} s", PATIENCE.as_secs())
+        })?;
+        let Some(Some((came, reason))) = close else {
+            return Err(Failure::Broken(format!(
+                "{expected}; {}",
+                ended.unwrap_or_default()
+            )));
+        };
+        ensure(came == code, || {
+            format!("{expected}; it was closed with {came} {reason}")
+        })?;
+        ensure(reason.len() <= REASON_LIMIT, || {
+            format!(
+                "{expected}; the reason has {} bytes, more than {REASON_LIMIT}",
+                reason.len()
+            )
+        })?;
+        let json: Value = serde_json::from_str(&reason).map_err(|error| {
+            Failure::Broken(format!(
+                "{expected}; the reason is no JSON ({error}): {reason}"
+            ))
+        })?;
+        ensure(json["error_code"] == error_code, || {
+            format!("{expected}; the reason is {reason}")
+        })?;
+        ensure(json["message"].is_string(), || {
+            format!("{expected}; the reason has no message: {reason}")
+        })?;
+        Ok(json)
+    }
+
+    /// Waits until `check` finds what it wants; `None` when that takes too long.
+    async fn until<T>(&self, check: impl Fn(&State) -> Option<T>) -> Option<T> {
+        let wait = async {
+            loop {
+                let changed = self.0.seen.changed.notified();
+                tokio::pin!(changed);
+                // Enabled before the look, so that a change between look and wait is not missed.
+                changed.as_mut().enable();
+                if let Some(found) = check(&self.0.seen.lock()) {
+                    return found;
+                }
+                changed.await;
+            }
+        };
+        timeout(PATIENCE, wait).await.ok()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Seen {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, message: Message, recorder: &Recorder, is_fence: &impl Fn(&[u8]) -> bool) {
+        let mut state = self.lock();
+        match message {
+            Message::Text(text) => {
+                let bytes = text.as_bytes().to_owned();
+                if !is_fence(&bytes) {
+                    recorder.push(Entry::Received(Frame::Text(bytes.clone())));
+                }
+                state.texts.push(bytes);
+            }
+            Message::Binary(bytes) => {
+                recorder.push(Entry::Received(Frame::Binary(bytes.to_vec())));
+                // A message that should have been text is a message that nobody published.
+                state.texts.push(bytes.to_vec());
+            }
+            Message::Pong(bytes) => {
+                recorder.push(Entry::Received(Frame::Pong(bytes.to_vec())));
+                state.pongs.push(bytes.to_vec());
+            }
+            Message::Close(frame) => {
+                let close = frame.map(|frame| (frame.code.into(), frame.reason.to_string()));
+                recorder.push(Entry::Received(Frame::Close(close.clone())));
+                state.close = Some(close);
+            }
+            // Pings come when the server's clock says so; the answer is automatic.
+            Message::Ping(_) | Message::Frame(_) => {}
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    fn end(&self, words: String, recorder: &Recorder) {
+        recorder.push(Entry::Ended(words.clone()));
+        self.lock().ended = Some(words);
+        self.changed.notify_waiters();
+    }
+}
+
+fn find(text: &[u8], needle: &[u8]) -> bool {
+    text.windows(needle.len()).any(|window| window == needle)
+}

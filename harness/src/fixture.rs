@@ -1,0 +1,377 @@
+//! Messages and interactions from `contracts/fixtures`, read strictly.
+//!
+//! Every message names the file, the place, what was expected and what came.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// What is wrong with a fixture: the file, with line and column where there is one, and what to do.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct FixtureError {
+    /// The file as a path relative to the workspace, with `:line:column` where known.
+    pub place: String,
+    /// What was expected and what came.
+    pub problem: String,
+}
+
+/// A fixture and where it stands.
+#[derive(Clone, Debug)]
+pub struct Fixture<T> {
+    /// The file, relative to the workspace.
+    pub path: String,
+    /// The file's path below its fixture folder, without `.json`.
+    pub name: String,
+    /// What the file says.
+    pub content: T,
+}
+
+/// A message that a backend service publishes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notification {
+    /// The sentence that it stands for.
+    pub title: String,
+    /// What is published.
+    pub message: Message,
+}
+
+/// `{"event": …, "data": {…}}` (contract, Backplane).
+#[derive(Clone, Debug, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// The notification type.
+    pub event: String,
+    /// The type's own and the common fields, in the order in which they are published.
+    pub data: serde_json::Map<String, Value>,
+}
+
+/// A call of the gateway, what its downstream answers, and what the client must get.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interaction {
+    /// The sentence that it proves.
+    pub title: String,
+    /// Who calls.
+    pub caller: Caller,
+    /// What the client sends.
+    pub request: Request,
+    /// The one downstream call that the gateway makes for it; without one it must make none.
+    pub downstream: Option<Downstream>,
+    /// What the client must get.
+    pub response: ExpectedResponse,
+}
+
+/// Who calls the gateway.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Caller {
+    /// A user with a good token.
+    Teacher,
+    /// Somebody without a token.
+    Nobody,
+    /// A user whose token has expired.
+    Expired,
+}
+
+/// What a client sends.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The HTTP method.
+    pub method: String,
+    /// The path with its query, sent as it stands.
+    pub path: String,
+    /// Header fields besides `Authorization`.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// A JSON body.
+    pub json: Option<Value>,
+    /// A text body.
+    pub text: Option<String>,
+    /// A multipart/form-data body.
+    pub multipart: Option<Vec<Part>>,
+}
+
+/// One part of a multipart body.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The form field.
+    pub name: String,
+    /// The file name of a file.
+    pub filename: Option<String>,
+    /// The content type of a file.
+    pub content_type: Option<String>,
+    /// The content.
+    pub value: String,
+}
+
+/// What happens between the gateway and a service behind it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Downstream {
+    /// Which service.
+    pub service: Service,
+    /// What must arrive there.
+    pub request: ExpectedRequest,
+    /// What it answers.
+    pub response: Answer,
+}
+
+/// A service behind the gateway.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    /// The result aggregator.
+    Aggregator,
+    /// The file service.
+    Files,
+    /// The class management service.
+    Classes,
+    /// The batch orchestrator.
+    Orchestrator,
+}
+
+/// What must arrive at a stand-in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedRequest {
+    /// The HTTP method.
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// Header fields that must be there with these values.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Header fields that must not be there.
+    #[serde(default)]
+    pub absent_headers: Vec<String>,
+    /// The JSON body.
+    pub json: Option<Value>,
+    /// The text body.
+    pub text: Option<String>,
+    /// The parts of the multipart body.
+    pub multipart: Option<Vec<Part>>,
+}
+
+/// What a stand-in answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Header fields.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// A JSON body.
+    pub json: Option<Value>,
+    /// A text body.
+    pub text: Option<String>,
+}
+
+/// What the client must get.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedResponse {
+    /// The status code.
+    pub status: u16,
+    /// Header fields that must be there with these values.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Header fields that must not be there.
+    #[serde(default)]
+    pub absent_headers: Vec<String>,
+    /// The JSON body.
+    pub json: Option<Value>,
+    /// The text body.
+    pub text: Option<String>,
+    /// Texts that the body contains.
+    #[serde(default)]
+    pub contains: Vec<String>,
+    /// Texts that the body does not contain, whatever their case.
+    #[serde(default)]
+    pub absent: Vec<String>,
+}
+
+impl Message {
+    /// The text that is published: compact JSON, fields in the order of the fixture.
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|error| panic!("JSON can be written: {error}"))
+    }
+}
+
+/// All notification fixtures, by name.
+pub fn notifications() -> Result<Vec<Fixture<Notification>>, FixtureError> {
+    let fixtures: Vec<Fixture<Notification>> = read_folder("contracts/fixtures/notifications")?;
+    for fixture in &fixtures {
+        let event = fixture.name.split('.').next().unwrap_or_default();
+        if fixture.content.message.event != event {
+            return Err(FixtureError {
+                place: fixture.path.clone(),
+                problem: format!(
+                    "the event is {:?}, but the file's name says {event:?}: make them agree",
+                    fixture.content.message.event
+                ),
+            });
+        }
+    }
+    Ok(fixtures)
+}
+
+/// The notification fixture called `name`.
+pub fn notification(name: &str) -> Result<Fixture<Notification>, FixtureError> {
+    read(
+        Path::new("contracts/fixtures/notifications"),
+        &PathBuf::from(format!("{name}.json")),
+    )
+}
+
+/// All gateway interactions, by name.
+pub fn interactions() -> Result<Vec<Fixture<Interaction>>, FixtureError> {
+    let fixtures: Vec<Fixture<Interaction>> = read_folder("contracts/fixtures/gateway")?;
+    for fixture in &fixtures {
+        let request = &fixture.content.request;
+        let bodies = [
+            request.json.is_some(),
+            request.text.is_some(),
+            request.multipart.is_some(),
+        ];
+        if bodies.iter().filter(|there| **there).count() > 1 {
+            return Err(FixtureError {
+                place: fixture.path.clone(),
+                problem: "the request has more than one of json, text and multipart: keep one"
+                    .into(),
+            });
+        }
+    }
+    Ok(fixtures)
+}
+
+fn read_folder<T: DeserializeOwned>(folder: &str) -> Result<Vec<Fixture<T>>, FixtureError> {
+    let mut files = Vec::new();
+    list(Path::new(folder), Path::new(""), &mut files)?;
+    files.sort();
+    if files.is_empty() {
+        return Err(FixtureError {
+            place: folder.to_owned(),
+            problem: "holds no .json file".into(),
+        });
+    }
+    files
+        .iter()
+        .map(|file| read(Path::new(folder), file))
+        .collect()
+}
+
+fn list(folder: &Path, below: &Path, files: &mut Vec<PathBuf>) -> Result<(), FixtureError> {
+    let directory = folder.join(below);
+    let problem = |error: std::io::Error| FixtureError {
+        place: directory.display().to_string(),
+        problem: format!("cannot be read: {error}"),
+    };
+    for entry in fs::read_dir(crate::workspace().join(&directory)).map_err(problem)? {
+        let entry = entry.map_err(problem)?;
+        let path = below.join(entry.file_name());
+        if entry.path().is_dir() {
+            list(folder, &path, files)?;
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn read<T: DeserializeOwned>(folder: &Path, file: &Path) -> Result<Fixture<T>, FixtureError> {
+    let path = folder.join(file);
+    let text =
+        fs::read_to_string(crate::workspace().join(&path)).map_err(|error| FixtureError {
+            place: path.display().to_string(),
+            problem: format!("cannot be read: {error}"),
+        })?;
+    Ok(Fixture {
+        name: file.with_extension("").display().to_string(),
+        content: parse(&path.display().to_string(), &text)?,
+        path: path.display().to_string(),
+    })
+}
+
+/// What `text` says, or the first thing wrong with it; `path` is how messages call it.
+pub fn parse<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, FixtureError> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = error.to_string();
+        // serde_json ends its messages with the place, which stands in front here.
+        let problem = message
+            .rsplit_once(" at line ")
+            .map_or(message.as_str(), |(problem, _)| problem);
+        FixtureError {
+            place: format!("{path}:{}:{}", error.line(), error.column()),
+            problem: with_suggestion(problem),
+        }
+    })
+}
+
+/// Adds the nearest known name to serde's "unknown field `x`, expected one of `y`, `z`".
+fn with_suggestion(problem: &str) -> String {
+    if !problem.starts_with("unknown ") {
+        return problem.to_owned();
+    }
+    let names: Vec<&str> = problem.split('`').skip(1).step_by(2).collect();
+    match names.split_first() {
+        Some((unknown, known)) => match nearest(unknown, known.iter().copied()) {
+            Some(name) => format!("{problem}; did you mean `{name}`?"),
+            None => problem.to_owned(),
+        },
+        None => problem.to_owned(),
+    }
+}
+
+/// The one of `known` that is most like `word`, if any is like it at all.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(word, name), name))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::broken_json("{\"title\": \"x\",\n}", "f.json:2:1: trailing comma")]
+    #[case::unknown_field(
+        "{\"titel\": \"x\"}",
+        "f.json:1:8: unknown field `titel`, expected `title` or `message`; did you mean `title`?"
+    )]
+    #[case::unlike_anything(
+        "{\"zzz\": \"x\"}",
+        "f.json:1:6: unknown field `zzz`, expected `title` or `message`"
+    )]
+    #[case::missing_field("{\"title\": \"x\"}", "f.json:1:14: missing field `message`")]
+    fn a_bad_fixture_is_told_with_place_and_remedy(#[case] text: &str, #[case] message: &str) {
+        let error = parse::<Notification>("f.json", text).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
+
+    #[test]
+    fn a_message_is_published_compact_and_in_order() {
+        let text = r#"{"title": "t", "message": {"event": "e", "data": {"b": 1, "a": "Åsa"}}}"#;
+        let fixture: Notification = parse("f.json", text).unwrap();
+        assert_eq!(
+            fixture.message.text(),
+            r#"{"event":"e","data":{"b":1,"a":"Åsa"}}"#
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! The front door for `cargo test`: one trial a scenario, names and filters as everywhere.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::fixture::FixtureError;
+use crate::report;
+use crate::runner::Theatre;
+use crate::scenario::Scenario;
+use crate::system::Runtime;
+
+/// Exit status when the system did not start.
+const NOT_STARTED: u8 = 2;
+/// Exit status when a fixture cannot be read.
+const USAGE: u8 = 3;
+
+/// Plays `scenarios` as the tests of this binary, on one system that is gone when this returns.
+///
+/// `HARNESS_RUNTIME` chooses where the system runs: `containers` or `processes`.
+#[expect(clippy::print_stderr, reason = "this is a program's front door")]
+pub fn main(scenarios: Result<Vec<Scenario>, FixtureError>) -> ExitCode {
+    let arguments = Arguments::from_args();
+    let scenarios = match scenarios {
+        Ok(scenarios) => scenarios,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    if arguments.list || !any_runs(&arguments, &scenarios) {
+        let trials = scenarios
+            .into_iter()
+            .map(|s| Trial::test(s.id, || Ok(())))
+            .collect();
+        return libtest_mimic::run(&arguments, trials).exit_code();
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return not_started(&format!("no tokio runtime: {error}")),
+    };
+    let chosen = match chosen_runtime() {
+        Ok(chosen) => chosen,
+        Err(message) => return not_started(&message),
+    };
+    let theatre = match runtime.block_on(Theatre::start(chosen, &|line| eprintln!("{line}"))) {
+        Ok(theatre) => Arc::new(theatre),
+        Err(failure) => return not_started(&failure.to_string()),
+    };
+    let trials = scenarios
+        .into_iter()
+        .map(|scenario| {
+            let (theatre, handle) = (Arc::clone(&theatre), runtime.handle().clone());
+            Trial::test(scenario.id.clone(), move || {
+                let verdict = handle.block_on(theatre.play(&scenario));
+                match verdict.result {
+                    Ok(()) => Ok(()),
+                    Err(_) => Err(Failed::from(report::failure(&verdict))),
+                }
+            })
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    runtime.block_on(theatre.system().stop());
+    conclusion.exit_code()
+}
+
+fn chosen_runtime() -> Result<Option<Runtime>, String> {
+    match std::env::var("HARNESS_RUNTIME") {
+        Ok(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|error| format!("HARNESS_RUNTIME: {error}")),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Whether any scenario passes the filters: without one there is nothing to start a system for.
+fn any_runs(arguments: &Arguments, scenarios: &[Scenario]) -> bool {
+    let matches = |filter: &str, id: &str| {
+        if arguments.exact {
+            filter == id
+        } else {
+            id.contains(filter)
+        }
+    };
+    scenarios.iter().any(|scenario| {
+        arguments
+            .filter
+            .as_ref()
+            .is_none_or(|filter| matches(filter, &scenario.id))
+            && !arguments
+                .skip
+                .iter()
+                .any(|skip| matches(skip, &scenario.id))
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "this is a program's front door")]
+fn not_started(message: &str) -> ExitCode {
+    eprintln!("{message}");
+    ExitCode::from(NOT_STARTED)
+}

@@ -1,0 +1,154 @@
+//! A run as text for a terminal.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::runner::Verdict;
+use crate::scenario::Failure;
+use crate::snapshot::Change;
+
+/// How many lines of a diff or a flow are shown at most.
+const SHOWN: usize = 80;
+
+/// What went wrong in a scenario, with its evidence and what to do next; empty when nothing did.
+pub fn failure(verdict: &Verdict) -> String {
+    let Err(broken) = &verdict.result else {
+        return String::new();
+    };
+    let mut text = String::new();
+    let _ = writeln!(text, "{}\n  {}", verdict.id, verdict.title);
+    if let Some(fixture) = &verdict.fixture {
+        let _ = writeln!(text, "  fixture: {fixture}");
+    }
+    let _ = writeln!(text, "\n{}", broken.failure);
+    match &broken.change {
+        Some(Change::Flow(diff)) => {
+            let _ = writeln!(text, "\nhow the flow differs from the reviewed one:");
+            excerpt(&mut text, diff);
+        }
+        Some(Change::Header(words)) => {
+            let _ = writeln!(text, "\n{words}");
+        }
+        Some(Change::New) | None => {
+            let _ = writeln!(text, "\nthe flow:");
+            excerpt(&mut text, &broken.flow);
+        }
+    }
+    if !broken.log.is_empty() {
+        let _ = write!(text, "\n{}", broken.log);
+    }
+    let _ = writeln!(
+        text,
+        "\nnext: {}",
+        next(verdict, &broken.failure, broken.change.as_ref())
+    );
+    text
+}
+
+/// Verdicts by area: a line each, then one with all counts.
+pub fn summary(verdicts: &[Verdict]) -> String {
+    let mut areas: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for verdict in verdicts {
+        let area = verdict
+            .id
+            .rsplit_once('/')
+            .map_or(verdict.id.as_str(), |(area, _)| area);
+        let (kept, all) = areas.entry(area).or_default();
+        *all += 1;
+        *kept += usize::from(verdict.result.is_ok());
+    }
+    let width = areas.keys().map(|area| area.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (area, (kept, all)) in areas {
+        let mark = if kept == all { "kept" } else { "BROKEN" };
+        let _ = writeln!(text, "  {area:width$}  {kept:>3} of {all:>3}  {mark}");
+    }
+    let failed = verdicts
+        .iter()
+        .filter(|verdict| verdict.result.is_err())
+        .count();
+    let _ = writeln!(
+        text,
+        "\n{} passed, {failed} failed",
+        verdicts.len() - failed
+    );
+    text
+}
+
+fn next(verdict: &Verdict, failure: &Failure, change: Option<&Change>) -> String {
+    let id = &verdict.id;
+    match (failure, change) {
+        (Failure::System(_), _) => "look at the system's log above, then run again".to_owned(),
+        (Failure::Bug(_), _) => {
+            format!(
+                "the scenario or the harness needs a fix; run it alone with `cargo verify {id}`"
+            )
+        }
+        (_, Some(Change::New | Change::Header(_))) => {
+            "read the flow, then accept it with `cargo review`".to_owned()
+        }
+        _ => format!(
+            "mend the service and run `cargo verify {id}`; if the new behaviour is meant, review it with `cargo review`"
+        ),
+    }
+}
+
+fn excerpt(text: &mut String, block: &str) {
+    let lines: Vec<&str> = block.lines().collect();
+    for line in lines.iter().take(SHOWN) {
+        let _ = writeln!(text, "  {line}");
+    }
+    if lines.len() > SHOWN {
+        let _ = writeln!(text, "  … {} more lines", lines.len() - SHOWN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::Broken;
+
+    fn verdict(id: &str, result: Result<(), Broken>) -> Verdict {
+        Verdict {
+            id: id.into(),
+            title: "a teacher gets it once".into(),
+            fixture: None,
+            result,
+        }
+    }
+
+    fn broken() -> Broken {
+        Broken {
+            failure: Failure::Broken("anna/1 received #1 hello again".into()),
+            change: Some(Change::Flow("-a\n+b\n".into())),
+            flow: "b\n".into(),
+            log: "redis printed:\n  x\n".into(),
+        }
+    }
+
+    #[test]
+    fn a_failure_says_what_where_and_what_to_do() {
+        assert_eq!(
+            failure(&verdict("area/it", Err(broken()))),
+            "area/it\n  a teacher gets it once\n\n\
+             contract broken: anna/1 received #1 hello again\n\n\
+             how the flow differs from the reviewed one:\n  -a\n  +b\n\n\
+             redis printed:\n  x\n\n\
+             next: mend the service and run `cargo verify area/it`; \
+             if the new behaviour is meant, review it with `cargo review`\n"
+        );
+    }
+
+    #[test]
+    fn the_summary_counts_by_area() {
+        let verdicts = [
+            verdict("a/x", Ok(())),
+            verdict("a/y", Err(broken())),
+            verdict("b/group/z", Ok(())),
+        ];
+        assert_eq!(
+            summary(&verdicts),
+            "  a          1 of   2  BROKEN\n  b/group    1 of   1  kept\n\n2 passed, 1 failed\n"
+        );
+    }
+}

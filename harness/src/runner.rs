@@ -1,0 +1,140 @@
+//! One scenario played, from stage to verdict.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::scenario::{Failure, Outcome, Scenario};
+use crate::snapshot::{self, Change};
+use crate::stage::{Lines, Stage};
+use crate::system::{self, Runtime, StartError, System};
+
+/// The longest that one scenario may take: one that hangs does not hold up the run.
+const SCENARIO_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What became of a scenario.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The scenario's id.
+    pub id: String,
+    /// The sentence that it proves.
+    pub title: String,
+    /// The fixture that it plays, relative to the workspace.
+    pub fixture: Option<String>,
+    /// Kept, or what went wrong, with the evidence.
+    pub result: Result<(), Broken>,
+}
+
+/// What went wrong, with the evidence.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// Which of the three words, and the sentence.
+    pub failure: Failure,
+    /// How the flow differs from the reviewed one, if it does.
+    pub change: Option<Change>,
+    /// The flow as far as it went.
+    pub flow: String,
+    /// What the parts of the system printed meanwhile.
+    pub log: String,
+}
+
+/// A started system with what is needed to play scenarios on it.
+pub struct Theatre {
+    system: Arc<System>,
+    lines: Lines,
+}
+
+impl Theatre {
+    /// Starts the system and opens the lines to it. A signal takes it down again, from here on.
+    pub async fn start(
+        runtime: Option<Runtime>,
+        say: &(dyn Fn(&str) + Sync),
+    ) -> Result<Self, StartError> {
+        let started = system::stop_on_signal()
+            .map_err(|error| StartError(format!("no signal can be handled: {error}")))?;
+        let system = Arc::new(System::start(runtime, say).await?);
+        // The task that waits for signals lives as long as the runtime.
+        let _ = started.send(Arc::clone(&system));
+        match Lines::open(&system).await {
+            Ok(lines) => Ok(Self { system, lines }),
+            Err(failure) => {
+                system.stop().await;
+                Err(StartError(failure.to_string()))
+            }
+        }
+    }
+
+    /// The system.
+    pub fn system(&self) -> &Arc<System> {
+        &self.system
+    }
+
+    /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one.
+    pub async fn play(&self, scenario: &Scenario) -> Verdict {
+        let stage = Stage::new(Arc::clone(&self.system), self.lines.clone());
+        let mark = self.system.log_mark();
+        let outcome = play_to_the_end(scenario, &stage).await;
+        let text = stage.flow().text(&stage.redactor());
+        let log = || self.system.log_since(&mark, &[stage.mark().to_owned()]);
+        let result = match outcome {
+            Err(failure) => Err(Broken {
+                failure,
+                change: changed(scenario, &text),
+                log: log(),
+                flow: text,
+            }),
+            Ok(()) => match snapshot::compare(scenario, &text) {
+                Ok(()) => Ok(()),
+                Err(change) => Err(Broken {
+                    failure: Failure::Broken(words(&change).to_owned()),
+                    change: Some(change),
+                    log: log(),
+                    flow: text,
+                }),
+            },
+        };
+        stage.leave();
+        Verdict {
+            id: scenario.id.clone(),
+            title: scenario.title.clone(),
+            fixture: scenario.fixture.clone(),
+            result,
+        }
+    }
+}
+
+/// The scenario and a last fence, in a task of its own, so that a panic or a hang stays its own.
+async fn play_to_the_end(scenario: &Scenario, stage: &Stage) -> Outcome {
+    let played = scenario.play(stage.clone());
+    let settles = stage.clone();
+    let mut task = tokio::spawn(async move {
+        played.await?;
+        settles.settle().await
+    });
+    match timeout(SCENARIO_DEADLINE, &mut task).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => Err(Failure::Bug(format!("the scenario panicked: {panic}"))),
+        Err(_) => {
+            task.abort();
+            Err(Failure::Bug(format!(
+                "the scenario did not end in {} s",
+                SCENARIO_DEADLINE.as_secs()
+            )))
+        }
+    }
+}
+
+/// How a failed scenario's flow differs from the reviewed one. Nothing is left to be accepted: a failure is no news.
+fn changed(scenario: &Scenario, text: &str) -> Option<Change> {
+    let reviewed = snapshot::reviewed(&scenario.id)?;
+    (reviewed.trim_end() != text.trim_end()).then(|| Change::Flow(snapshot::diff(&reviewed, text)))
+}
+
+fn words(change: &Change) -> &'static str {
+    match change {
+        Change::New => "nobody has reviewed this flow yet",
+        Change::Flow(_) => "the flow is not the reviewed one",
+        Change::Header(_) => "the reviewed flow's header is out of date",
+    }
+}

@@ -1,0 +1,90 @@
+//! What a scenario is, and the three ways in which one fails.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::stage::Stage;
+
+/// How a scenario ended: kept, or why not.
+pub type Outcome<T = ()> = Result<T, Failure>;
+
+/// Why a scenario did not end well: three words for three different readers.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The system breaks the contract: its developers have something to do.
+    #[error("contract broken: {0}")]
+    Broken(String),
+    /// The system could not be reached, so nothing is known about the contract.
+    #[error("system trouble: {0}")]
+    System(String),
+    /// The harness or the scenario itself is wrong.
+    #[error("harness bug: {0}")]
+    Bug(String),
+}
+
+/// One sentence about the system, and the function that plays it.
+#[derive(Clone)]
+pub struct Scenario {
+    /// The path under which people find it: `area/group/name`. Its snapshot has the same path.
+    pub id: String,
+    /// The sentence that it proves.
+    pub title: String,
+    /// The fixture that it plays, relative to the workspace.
+    pub fixture: Option<String>,
+    play: Arc<Play>,
+}
+
+type Play = dyn Fn(Stage) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync;
+
+impl Scenario {
+    /// A scenario that `play` plays on a stage of its own.
+    pub fn new<F>(
+        id: impl Into<String>,
+        title: impl Into<String>,
+        play: impl Fn(Stage) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        Self {
+            id: id.into(),
+            title: title.into(),
+            fixture: None,
+            play: Arc::new(move |stage| Box::pin(play(stage))),
+        }
+    }
+
+    /// Names the fixture that the scenario plays, as a path relative to the workspace.
+    pub fn with_fixture(mut self, path: impl Into<String>) -> Self {
+        self.fixture = Some(path.into());
+        self
+    }
+
+    /// The first part of the id.
+    pub fn area(&self) -> &str {
+        self.id.split('/').next().unwrap_or(&self.id)
+    }
+
+    /// Plays the scenario on `stage`.
+    pub fn play(&self, stage: Stage) -> impl Future<Output = Outcome> + Send + 'static {
+        (self.play)(stage)
+    }
+}
+
+/// Fails the scenario as a broken contract unless `holds`; `sentence` says what was expected and what came.
+#[track_caller]
+pub fn ensure(holds: bool, sentence: impl FnOnce() -> String) -> Outcome {
+    let at = Location::caller();
+    if holds {
+        Ok(())
+    } else {
+        Err(Failure::Broken(format!(
+            "{} ({}:{})",
+            sentence(),
+            at.file(),
+            at.line()
+        )))
+    }
+}

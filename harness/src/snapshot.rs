@@ -1,0 +1,131 @@
+//! Flows compared with reviewed ones. The only place that knows insta.
+//!
+//! A scenario's snapshot is `snapshots/<id>.snap`. Its header says the scenario's title and its fixture; those are
+//! part of what was reviewed. A flow that differs is left beside it as `.snap.new` for `cargo review` (not in CI, where
+//! insta writes nothing unless `INSTA_UPDATE` says so).
+
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+use insta::{Settings, Snapshot};
+use similar::TextDiff;
+
+use crate::scenario::Scenario;
+
+/// How a flow differs from the reviewed one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing has been reviewed for this scenario yet.
+    New,
+    /// The flow is another one: a unified diff, reviewed against recorded.
+    Flow(String),
+    /// The flow is the same, but the header names another title or fixture.
+    Header(String),
+}
+
+/// Where the reviewed flow of the scenario `id` is.
+pub fn path(id: &str) -> PathBuf {
+    crate::workspace()
+        .join("snapshots")
+        .join(format!("{id}.snap"))
+}
+
+/// The reviewed flow of the scenario `id`, if there is one.
+pub fn reviewed(id: &str) -> Option<String> {
+    let snapshot = Snapshot::from_file(&path(id)).ok()?;
+    Some(snapshot.as_text()?.to_string())
+}
+
+/// Compares `text` with the reviewed flow of `scenario`.
+pub fn compare(scenario: &Scenario, text: &str) -> Result<(), Change> {
+    let path = path(&scenario.id);
+    let reviewed = Snapshot::from_file(&path).ok();
+    let asserted = assert_quietly(scenario, &path, text);
+    let Some(reviewed) = reviewed else {
+        // Without a reviewed flow insta passes only when it was told to accept everything.
+        return if asserted { Ok(()) } else { Err(Change::New) };
+    };
+    if asserted {
+        return Ok(());
+    }
+    let old = reviewed
+        .as_text()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    if old.trim_end() == text.trim_end() {
+        return Err(Change::Header(format!(
+            "the header says {:?} and {}; the scenario says {:?} and {}",
+            reviewed.metadata().description().unwrap_or_default(),
+            reviewed.metadata().input_file().unwrap_or("no fixture"),
+            scenario.title,
+            scenario.fixture.as_deref().unwrap_or("no fixture"),
+        )));
+    }
+    Err(Change::Flow(diff(&old, text)))
+}
+
+/// The differing lines of two texts with three lines around them.
+pub fn diff(old: &str, new: &str) -> String {
+    TextDiff::from_lines(old.trim_end(), new.trim_end())
+        .unified_diff()
+        .context_radius(3)
+        .header("reviewed", "recorded")
+        .missing_newline_hint(false)
+        .to_string()
+}
+
+/// Lets insta compare, and write what it writes, without its output; whether it was content.
+fn assert_quietly(scenario: &Scenario, path: &Path, text: &str) -> bool {
+    let mut settings = Settings::new();
+    settings.set_snapshot_path(path.parent().unwrap_or(path));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_description(&scenario.title);
+    if let Some(fixture) = &scenario.fixture {
+        settings.set_input_file(crate::workspace().join(fixture));
+    }
+    settings.set_comparator(Box::new(TitledFlow));
+    let name = scenario.id.rsplit('/').next().unwrap_or(&scenario.id);
+    let assert = || settings.bind(|| insta::assert_snapshot!(name, text));
+    without_panic_message(|| panic::catch_unwind(AssertUnwindSafe(assert))).is_ok()
+}
+
+/// Equal flows under the same title, for the same fixture.
+#[derive(Clone)]
+struct TitledFlow;
+
+impl insta::Comparator for TitledFlow {
+    fn matches(&self, reviewed: &Snapshot, recorded: &Snapshot) -> bool {
+        let texts = |snapshot: &Snapshot| snapshot.as_text().map(ToString::to_string);
+        let (old, new) = (reviewed.metadata(), recorded.metadata());
+        texts(reviewed) == texts(recorded)
+            && old.description() == new.description()
+            && old.input_file() == new.input_file()
+    }
+
+    fn dyn_clone(&self) -> Box<dyn insta::Comparator> {
+        Box::new(self.clone())
+    }
+}
+
+/// Runs `f` without the panic message that insta's verdict would print: the verdict is reported elsewhere.
+fn without_panic_message<T>(f: impl FnOnce() -> T) -> T {
+    thread_local! {
+        static SILENT: Cell<bool> = const { Cell::new(false) };
+    }
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !SILENT.get() {
+                usual(info);
+            }
+        }));
+    });
+    SILENT.set(true);
+    let result = f();
+    SILENT.set(false);
+    result
+}

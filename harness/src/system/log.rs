@@ -1,0 +1,125 @@
+//! What the parts printed, kept for a scenario that fails.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How many lines of a part are shown at most.
+const SHOWN: usize = 20;
+/// How many lines of a part are kept at most; older ones are forgotten.
+const KEPT: usize = 20_000;
+
+/// The parts' output lines. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Log {
+    parts: Arc<Mutex<BTreeMap<String, Part>>>,
+}
+
+/// A moment in the parts' output.
+pub struct Mark(BTreeMap<String, usize>);
+
+#[derive(Default)]
+struct Part {
+    forgotten: usize,
+    lines: Vec<String>,
+}
+
+impl Log {
+    /// Adds a line that `part` printed.
+    pub fn push(&self, part: &str, line: &str) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = parts.entry(part.to_owned()).or_default();
+        if part.lines.len() >= KEPT {
+            part.lines.drain(..KEPT / 2);
+            part.forgotten += KEPT / 2;
+        }
+        part.lines.push(line.trim_end().to_owned());
+    }
+
+    pub fn mark(&self) -> Mark {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        Mark(
+            parts
+                .iter()
+                .map(|(name, part)| (name.clone(), part.forgotten + part.lines.len()))
+                .collect(),
+        )
+    }
+
+    /// Each part's lines since `mark`: those that contain one of `words`, or all where none does.
+    pub fn since(&self, mark: &Mark, words: &[String]) -> String {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::new();
+        for (name, part) in parts.iter() {
+            let from = mark.0.get(name).copied().unwrap_or(0);
+            let new = &part.lines[from.saturating_sub(part.forgotten).min(part.lines.len())..];
+            let about: Vec<&String> = new
+                .iter()
+                .filter(|line| words.iter().any(|word| line.contains(word.as_str())))
+                .collect();
+            if about.is_empty() {
+                show(&mut text, name, &new.iter().collect::<Vec<_>>());
+            } else {
+                show(&mut text, name, &about);
+            }
+        }
+        text
+    }
+
+    /// The last lines of `part`.
+    pub fn tail(&self, part: &str) -> String {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::new();
+        match parts.get(part) {
+            Some(printed) => show(&mut text, part, &printed.lines.iter().collect::<Vec<_>>()),
+            None => {
+                let _ = writeln!(text, "{part} printed nothing");
+            }
+        }
+        text
+    }
+}
+
+fn show(text: &mut String, name: &str, lines: &[&String]) {
+    if lines.is_empty() {
+        return;
+    }
+    let hidden = lines.len().saturating_sub(SHOWN);
+    let _ = match hidden {
+        0 => writeln!(text, "{name} printed:"),
+        _ => writeln!(text, "{name} printed ({hidden} earlier lines not shown):"),
+    };
+    for line in &lines[hidden..] {
+        let _ = writeln!(text, "  {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_since_a_mark_are_those_about_the_words() {
+        let log = Log::default();
+        log.push("gateway", "before");
+        let mark = log.mark();
+        log.push("gateway", "about anna");
+        log.push("gateway", "about nobody");
+        log.push("redis", "ready");
+        assert_eq!(
+            log.since(&mark, &["anna".to_owned()]),
+            "gateway printed:\n  about anna\nredis printed:\n  ready\n"
+        );
+    }
+
+    #[test]
+    fn old_lines_are_forgotten_and_marks_stay_right() {
+        let log = Log::default();
+        for number in 0..KEPT {
+            log.push("redis", &number.to_string());
+        }
+        let mark = log.mark();
+        log.push("redis", "new");
+        assert_eq!(log.since(&mark, &[]), "redis printed:\n  new\n");
+    }
+}

@@ -1,0 +1,86 @@
+//! The WebSocket route that is gone: `/ws/v1/status/{client_id}` is a plain 404, to an upgrade too.
+
+use harness::client::Answer;
+use harness::flow::{Body, Response};
+use harness::scenario::{Failure, Outcome, Scenario, ensure};
+use harness::stage::Stage;
+
+pub fn scenarios() -> Vec<Scenario> {
+    let scenario = |id: &str, title: &str, credentials: Credentials| {
+        Scenario::new(format!("gateway/legacy/{id}"), title, move |stage| {
+            gone(stage, credentials)
+        })
+    };
+    vec![
+        scenario(
+            "upgrade-with-token-in-query",
+            "the legacy WebSocket route answers 404 to an upgrade with a token in the query",
+            Credentials::Query,
+        ),
+        scenario(
+            "upgrade-with-token-in-header",
+            "the legacy WebSocket route answers 404 to an upgrade with a token in the header",
+            Credentials::Header,
+        ),
+        scenario(
+            "upgrade-without-token",
+            "the legacy WebSocket route answers 404 to an upgrade without a token",
+            Credentials::None,
+        ),
+    ]
+}
+
+#[derive(Clone, Copy)]
+enum Credentials {
+    Query,
+    Header,
+    None,
+}
+
+async fn gone(stage: Stage, credentials: Credentials) -> Outcome {
+    let teacher = stage.user("teacher");
+    let token = stage.token(&teacher);
+    let path = format!("/ws/v1/status/{}", teacher.id);
+    let (path, headers) = match credentials {
+        Credentials::Query => (format!("{path}?token={token}"), Vec::new()),
+        Credentials::Header => (
+            path,
+            vec![("authorization".to_owned(), format!("Bearer {token}"))],
+        ),
+        Credentials::None => (path, Vec::new()),
+    };
+    let answer = stage
+        .upgrade_at_gateway("old client", &path, headers)
+        .await?;
+    let Answer::Refused(response) = answer else {
+        return Err(Failure::Broken(
+            "the gateway switched protocols on its legacy WebSocket route: it should answer 404"
+                .into(),
+        ));
+    };
+    ensure(response.status == 404, || {
+        format!(
+            "the legacy WebSocket route should answer 404 and answered {}",
+            response.status
+        )
+    })?;
+    for name in ["location", "upgrade"] {
+        ensure(!has(&response, name), || {
+            format!("the 404 has a {name} header")
+        })?;
+    }
+    let code = match &response.body {
+        Body::Json(body) => body["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+        _ => String::new(),
+    };
+    ensure(!code.is_empty(), || {
+        "the 404 has no error.code in its body".to_owned()
+    })
+}
+
+fn has(response: &Response, header: &str) -> bool {
+    response.headers.iter().any(|(name, _)| name == header)
+}

@@ -1,0 +1,157 @@
+//! The endpoint, the limit, what clients send, coming and going.
+
+use harness::flow::Frame;
+use harness::scenario::{Outcome, Scenario};
+use harness::stage::Stage;
+
+/// The default of `WEBSOCKET_MAX_CONNECTIONS_PER_USER` (contract, Connection limit).
+const LIMIT: usize = 5;
+const MESSAGE: &[u8] = br#"{"event":"ping","data":{}}"#;
+
+pub fn scenarios() -> Vec<Scenario> {
+    let scenario = |id: &str, title: &str, play: Play| {
+        Scenario::new(format!("notifications/connections/{id}"), title, play)
+    };
+    vec![
+        scenario(
+            "trailing-slash",
+            "/ws/ is the same endpoint as /ws",
+            |stage| Box::pin(trailing_slash(stage)),
+        ),
+        scenario(
+            "sixth-refused",
+            "a sixth connection of one user is closed with 4000, the other five are untouched",
+            |stage| Box::pin(sixth_refused(stage)),
+        ),
+        scenario(
+            "slot-freed",
+            "a connection that closes makes room for the next",
+            |stage| Box::pin(slot_freed(stage)),
+        ),
+        scenario(
+            "limit-per-user",
+            "one user's connections do not count for another",
+            |stage| Box::pin(limit_per_user(stage)),
+        ),
+        scenario(
+            "client-text",
+            "a client's text frame is ignored and the connection stays",
+            |stage| Box::pin(client_frame(stage, r#"{"type":"heartbeat"}"#.into())),
+        ),
+        scenario(
+            "client-binary",
+            "a client's binary frame is ignored and the connection stays",
+            |stage| Box::pin(client_frame(stage, Frame::Binary(vec![0, 1, 255]))),
+        ),
+        scenario(
+            "client-ping",
+            "a client's ping is answered with a pong of the same payload",
+            |stage| Box::pin(client_ping(stage)),
+        ),
+        scenario(
+            "client-closes",
+            "a client's close frame is answered and the connection ends",
+            |stage| Box::pin(client_closes(stage)),
+        ),
+        scenario(
+            "reconnect",
+            "a client that comes back gets what is published from then on, and nothing from before",
+            |stage| Box::pin(reconnect(stage)),
+        ),
+    ]
+}
+
+type Play = fn(Stage) -> std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+async fn trailing_slash(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let token = stage.token(&teacher);
+    stage
+        .connect_to(&format!("/ws/?token={token}"), &teacher)
+        .await?;
+    stage.connect(&teacher).await?;
+    stage.publish_bytes(&teacher, "ping", MESSAGE).await?;
+    stage.settle().await
+}
+
+async fn sixth_refused(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    for _ in 0..LIMIT {
+        stage.connect(&teacher).await?;
+    }
+    let sixth = stage.connect(&teacher).await?;
+    sixth.expect_close(4000, "QUOTA_EXCEEDED").await?;
+
+    stage.publish_bytes(&teacher, "ping", MESSAGE).await?;
+    stage.settle().await
+}
+
+async fn slot_freed(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let mut clients = Vec::new();
+    for _ in 0..LIMIT {
+        clients.push(stage.connect(&teacher).await?);
+    }
+    clients[2].close().await?;
+    stage.connect(&teacher).await?;
+
+    stage.publish_bytes(&teacher, "ping", MESSAGE).await?;
+    stage.settle().await
+}
+
+async fn limit_per_user(stage: Stage) -> Outcome {
+    let (teacher, colleague) = (stage.user("teacher"), stage.user("colleague"));
+    for _ in 0..LIMIT {
+        stage.connect(&teacher).await?;
+    }
+    stage.connect(&colleague).await?;
+    stage.publish_bytes(&colleague, "ping", MESSAGE).await?;
+    stage.settle().await
+}
+
+async fn client_frame(stage: Stage, frame: Frame) -> Outcome {
+    let teacher = stage.user("teacher");
+    let client = stage.connect(&teacher).await?;
+    client.send(frame).await?;
+    // The pong shows that the frame before the ping has been read.
+    client.send(Frame::Ping(b"read".to_vec())).await?;
+    client.expect_pong(b"read").await?;
+
+    stage.publish_bytes(&teacher, "ping", MESSAGE).await?;
+    stage.settle().await
+}
+
+async fn client_ping(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let client = stage.connect(&teacher).await?;
+    for payload in [b"".as_slice(), b"hello", &[0xff; 125]] {
+        client.send(Frame::Ping(payload.to_vec())).await?;
+        client.expect_pong(payload).await?;
+    }
+    stage.settle().await
+}
+
+async fn client_closes(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let client = stage.connect(&teacher).await?;
+    client.close().await
+}
+
+async fn reconnect(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let first = stage.connect(&teacher).await?;
+    stage
+        .publish_bytes(&teacher, "first", br#"{"event":"first","data":{}}"#)
+        .await?;
+    stage.settle().await?;
+    first.close().await?;
+
+    stage
+        .publish_bytes(&teacher, "missed", br#"{"event":"missed","data":{}}"#)
+        .await?;
+    stage.connect(&teacher).await?;
+    stage
+        .publish_bytes(&teacher, "second", br#"{"event":"second","data":{}}"#)
+        .await?;
+    stage.settle().await
+}

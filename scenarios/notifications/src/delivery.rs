@@ -1,0 +1,158 @@
+//! Once to each connection, in order, to nobody else.
+
+use harness::fixture::{self, FixtureError, Message};
+use harness::scenario::{Outcome, Scenario};
+use harness::stage::Stage;
+
+pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
+    let fixture = fixture::notification("batch_files_uploaded")?;
+    let message = fixture.content.message;
+    let with_message = |id: &str, title: &str, play: Play| {
+        let message = message.clone();
+        Scenario::new(
+            format!("notifications/delivery/{id}"),
+            title,
+            move |stage| play(stage, message.clone()),
+        )
+        .with_fixture(fixture.path.clone())
+    };
+    Ok(vec![
+        with_message(
+            "two-connections",
+            "two connections of one user each get every message once",
+            |stage, message| Box::pin(connections_of_one_user(stage, message, 2)),
+        ),
+        with_message(
+            "five-connections",
+            "five connections of one user each get every message once",
+            |stage, message| Box::pin(connections_of_one_user(stage, message, 5)),
+        ),
+        with_message(
+            "other-users",
+            "what is published to one user reaches no other",
+            |stage, message| Box::pin(other_users(stage, message)),
+        ),
+        with_message(
+            "similar-names",
+            "a user whose id begins with another's is another user",
+            |stage, message| Box::pin(similar_names(stage, message)),
+        ),
+        with_message(
+            "right-after-101",
+            "a message published the moment a client sees 101 reaches it",
+            |stage, message| Box::pin(right_after_101(stage, message)),
+        ),
+        with_message(
+            "nobody-connected",
+            "what is published while nobody is connected is not kept for later",
+            |stage, message| Box::pin(nobody_connected(stage, message)),
+        ),
+        Scenario::new(
+            "notifications/delivery/thousand-in-order",
+            "a thousand messages in a row arrive in order, each once",
+            thousand_in_order,
+        ),
+        Scenario::new(
+            "notifications/delivery/bytes-untouched",
+            "the service is a pure router: whatever JSON is published arrives byte for byte",
+            bytes_untouched,
+        ),
+    ])
+}
+
+type Play = fn(Stage, Message) -> std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+async fn connections_of_one_user(stage: Stage, message: Message, count: usize) -> Outcome {
+    let teacher = stage.user("teacher");
+    for _ in 0..count {
+        stage.connect(&teacher).await?;
+    }
+    stage.publish(&teacher, &message).await?;
+    stage.publish(&teacher, &message).await?;
+    stage.settle().await
+}
+
+async fn other_users(stage: Stage, message: Message) -> Outcome {
+    let teacher = stage.user("teacher");
+    stage.connect(&teacher).await?;
+    stage.connect(&stage.user("colleague")).await?;
+    stage.connect(&stage.user("headmaster")).await?;
+
+    stage.publish(&teacher, &message).await?;
+    stage.settle().await?;
+    stage.publish(&stage.user("colleague"), &message).await?;
+    stage.settle().await
+}
+
+async fn similar_names(stage: Stage, message: Message) -> Outcome {
+    let teacher = stage.user("teacher");
+    let namesake = stage.user_with_id("namesake", &format!("{}-2", teacher.id));
+    stage.connect(&teacher).await?;
+    stage.connect(&namesake).await?;
+
+    stage.publish(&teacher, &message).await?;
+    stage.publish(&namesake, &message).await?;
+    stage.settle().await
+}
+
+async fn right_after_101(stage: Stage, message: Message) -> Outcome {
+    // Several users, so that a late subscription has several chances to show.
+    for name in ["teacher", "colleague", "headmaster", "substitute"] {
+        let user = stage.user(name);
+        stage.connect(&user).await?;
+        stage.publish(&user, &message).await?;
+    }
+    stage.settle().await
+}
+
+async fn nobody_connected(stage: Stage, message: Message) -> Outcome {
+    let teacher = stage.user("teacher");
+    stage.publish(&teacher, &message).await?;
+    stage.connect(&teacher).await?;
+    stage.settle().await
+}
+
+async fn thousand_in_order(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    stage.connect(&teacher).await?;
+    stage.connect(&teacher).await?;
+    let messages: Vec<Vec<u8>> = (1..=1000)
+        .map(|number| {
+            format!(r#"{{"event":"numbered","data":{{"number":{number}}}}}"#).into_bytes()
+        })
+        .collect();
+    stage.publish_all(&teacher, "numbered", &messages).await?;
+    stage.settle().await
+}
+
+async fn bytes_untouched(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    stage.connect(&teacher).await?;
+    let texts = [
+        ("spaces", r#"{ "event" : "e",  "data" : { } }"#),
+        (
+            "escapes",
+            r#"{"event":"e","data":{"name":"\u00c5sa \/ \ud83d\ude00"}}"#,
+        ),
+        ("raw-unicode", r#"{"event":"e","data":{"name":"Åsa / 😀"}}"#),
+        (
+            "numbers",
+            r#"{"event":"e","data":{"a":1.0,"b":1e2,"c":-0,"d":12345678901234567890}}"#,
+        ),
+        ("order", r#"{"data":{"z":1,"a":2},"event":"e"}"#),
+        ("same-name-twice", r#"{"event":"e","data":{"a":1,"a":2}}"#),
+        (
+            "line-breaks",
+            "{\n  \"event\": \"e\",\r\n\t\"data\": {}\n}\n",
+        ),
+        ("no-json", "not JSON at all"),
+        (
+            "long",
+            &format!(r#"{{"event":"e","data":"{}"}}"#, "ö".repeat(40_000)),
+        ),
+    ];
+    for (kind, text) in texts {
+        stage.publish_bytes(&teacher, kind, text.as_bytes()).await?;
+    }
+    stage.settle().await
+}

@@ -1,0 +1,96 @@
+//! Who is refused, and how a browser sees it: the upgrade is accepted and at once closed with 1008 and a JSON reason.
+
+use harness::scenario::{Outcome, Scenario};
+use harness::stage::{Stage, User};
+use harness::token::Claims;
+use serde_json::json;
+
+/// A kind of bad token: its name, the sentence, and how to make one for a user with the right secret.
+type Bad = (
+    &'static str,
+    &'static str,
+    fn(&User, &str) -> Option<String>,
+);
+
+const BAD: [Bad; 11] = [
+    ("none", "no token at all", |_, _| None),
+    ("garbage", "a token that is no JWT", |_, _| {
+        Some("garbage".to_owned())
+    }),
+    ("expired", "a token whose exp has passed", |user, secret| {
+        Some(Claims::good(&user.id).expired().sign(secret))
+    }),
+    ("no-exp", "a token without exp", |user, secret| {
+        Some(Claims::good(&user.id).without("exp").sign(secret))
+    }),
+    ("no-sub", "a token without sub", |user, secret| {
+        Some(Claims::good(&user.id).without("sub").sign(secret))
+    }),
+    ("empty-sub", "a token whose sub is empty", |user, secret| {
+        Some(Claims::good(&user.id).with("sub", json!("")).sign(secret))
+    }),
+    (
+        "wrong-signature",
+        "a token signed with another secret",
+        |user, _| Some(Claims::good(&user.id).sign("another secret")),
+    ),
+    (
+        "wrong-audience",
+        "a token for another audience",
+        |user, secret| {
+            Some(
+                Claims::good(&user.id)
+                    .with("aud", json!("another-platform"))
+                    .sign(secret),
+            )
+        },
+    ),
+    (
+        "wrong-issuer",
+        "a token of another issuer",
+        |user, secret| {
+            Some(
+                Claims::good(&user.id)
+                    .with("iss", json!("another-issuer"))
+                    .sign(secret),
+            )
+        },
+    ),
+    ("alg-none", "an unsigned token with alg none", |user, _| {
+        Some(Claims::good(&user.id).unsigned())
+    }),
+    (
+        "other-algorithm",
+        "a token signed with another algorithm than the service's",
+        |user, secret| Some(Claims::good(&user.id).sign_hs512(secret)),
+    ),
+];
+
+pub fn scenarios() -> Vec<Scenario> {
+    BAD.into_iter()
+        .map(|(name, what, make)| {
+            let id = format!("notifications/tokens/{name}");
+            let title = format!("{what} is refused with 1008, after the upgrade");
+            Scenario::new(id, title, move |stage| refused(stage, name, make))
+        })
+        .collect()
+}
+
+async fn refused(
+    stage: Stage,
+    name: &'static str,
+    make: fn(&User, &str) -> Option<String>,
+) -> Outcome {
+    let teacher = stage.user("teacher");
+    let path = match make(&teacher, &stage.system().jwt_secret) {
+        Some(token) => format!("/ws?token={}", stage.known_token(name, token)),
+        None => "/ws".to_owned(),
+    };
+    let client = stage.connect_to(&path, &teacher).await?;
+    client.expect_close(1008, "AUTHENTICATION_ERROR").await?;
+    // Whatever is published to the token's user now must not have reached the refused connection.
+    stage
+        .publish_bytes(&teacher, "secret", br#"{"event":"secret","data":{}}"#)
+        .await?;
+    stage.settle().await
+}
