@@ -1,2 +1,54 @@
-//! placeholder
-fn main() {}
+//! The API gateway: reads the environment and serves until it is told to end.
+//!
+//! Exits with 0 after SIGTERM or SIGINT, with 2 when the configuration is not usable and with 1 when it cannot serve.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+
+use notification_services::gateway::{self, settings};
+use notification_services::settings::Environment;
+use notification_services::{shutdown, telemetry};
+use tokio::net::TcpListener;
+
+fn main() -> ExitCode {
+    let mut environment = Environment::of_process();
+    let filter = telemetry::filter_from_environment(&mut environment, settings::PREFIX);
+    let settings = settings::Settings::from_environment(&mut environment);
+    let settings = match environment.finish(settings) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("api-gateway: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    telemetry::start(filter);
+    match serve(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("api-gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(settings: settings::Settings) -> io::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let served = runtime.block_on(async {
+        let shutdown = shutdown::on_signal()?;
+        let port = settings.port;
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
+            .await
+            .map_err(|error| {
+                let name = settings::PREFIX;
+                io::Error::new(
+                    error.kind(),
+                    format!("failed to listen on port {port} ({name}PORT): {error}"),
+                )
+            })?;
+        gateway::run(listener, settings, shutdown).await
+    });
+    // A name that is still being looked up must not keep the process.
+    runtime.shutdown_background();
+    served
+}

@@ -1,0 +1,256 @@
+//! What the environment decides, and the defaults where it is silent.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::HeaderValue;
+use redis::IntoConnectionInfo;
+use reqwest::Url;
+
+use crate::auth::Verifier;
+use crate::settings::Environment;
+
+/// What every variable of the gateway starts with.
+pub const PREFIX: &str = "API_GATEWAY_";
+
+/// The configuration of one gateway. Its `Debug` form shows no secret.
+pub struct Settings {
+    /// The port to listen on; 0 lets the system choose. `PORT`, 4001.
+    pub port: u16,
+    /// The word for this deployment in `/healthz`. `ENVIRONMENT`, "development".
+    pub environment: String,
+    /// What makes a caller's token acceptable. `JWT_SECRET_KEY` and its companions.
+    pub verifier: Verifier,
+    /// The services behind.
+    pub downstreams: Downstreams,
+    /// Where the replicas share their rate limits. `REDIS_URL`, `redis://localhost:6379`.
+    pub redis: redis::Client,
+    /// How long a request waits for Redis before it passes unlimited. `REDIS_TIMEOUT`, 0.25 s.
+    pub redis_deadline: Duration,
+    /// The origins whose pages may read answers. `CORS_ORIGINS`, a list with commas, empty.
+    pub cors_origins: Vec<HeaderValue>,
+    /// How often a user may ask.
+    pub rates: Rates,
+    /// How long anybody is waited for.
+    pub deadlines: Deadlines,
+    /// How much is taken.
+    pub sizes: Sizes,
+}
+
+/// Where the services behind the gateway are: `http://` URLs without a trailing slash, all of them required.
+#[derive(Clone)]
+pub struct Downstreams {
+    /// The result aggregator. `RESULT_AGGREGATOR_URL`.
+    pub aggregator: Url,
+    /// The file service. `FILE_SERVICE_URL`.
+    pub files: Url,
+    /// Class management. `CMS_API_URL`.
+    pub classes: Url,
+    /// The batch orchestrator. `BATCH_ORCHESTRATOR_URL`.
+    pub orchestrator: Url,
+}
+
+/// Requests that a user may make in one window, per budget.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    /// Every route without a budget of its own. `RATE_LIMIT_DEFAULT`, 100.
+    pub default: u32,
+    /// Pipeline requests. `RATE_LIMIT_PIPELINES`, 10.
+    pub pipelines: u32,
+    /// File uploads. `RATE_LIMIT_FILES`, 5.
+    pub files: u32,
+    /// How long a window lasts from its first request. `RATE_LIMIT_WINDOW`, 60 s.
+    pub window: Duration,
+}
+
+/// How long anybody is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// For a connection to a service behind. `CONNECT_TIMEOUT`, 2 s.
+    pub connect: Duration,
+    /// For a service behind to take the next part of a request, and to begin its answer once it has the whole.
+    /// `FIRST_BYTE_TIMEOUT`, 10 s.
+    pub first_byte: Duration,
+    /// From the beginning of its answer to the end. `BODY_TIMEOUT`, 30 s.
+    pub body: Duration,
+    /// For a client's whole upload. `UPLOAD_TIMEOUT`, 300 s.
+    pub upload: Duration,
+    /// For a client to send a request's head, a JSON body or the next part of an upload, and to take the next part
+    /// of an answer. `CLIENT_TIMEOUT`, 30 s.
+    pub client: Duration,
+    /// For requests under way once the gateway is told to stop. `SHUTDOWN_TIMEOUT`, 8 s.
+    pub shutdown: Duration,
+}
+
+/// How much is taken, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Of a body that has to be held in memory: a JSON request, an answer that is inspected. `MAX_JSON_BYTES`, 1 MiB.
+    pub json: usize,
+    /// Of a body that streams through from a client. `MAX_UPLOAD_BYTES`, 256 MiB.
+    pub upload: u64,
+}
+
+impl Settings {
+    /// Reads every variable; those that are bad are noted in `environment`.
+    pub fn from_environment(environment: &mut Environment) -> Option<Self> {
+        let seconds = |environment: &mut Environment, name: &str, default: f64| {
+            environment.seconds(&prefixed(name), Duration::from_secs_f64(default))
+        };
+        let port = environment.parsed(&prefixed("PORT"), 4001, "a port number");
+        let label = environment.text(&prefixed("ENVIRONMENT"), "development");
+        let verifier = Verifier::from_environment(environment, PREFIX);
+        let aggregator = service(environment, "RESULT_AGGREGATOR_URL");
+        let files = service(environment, "FILE_SERVICE_URL");
+        let classes = service(environment, "CMS_API_URL");
+        let orchestrator = service(environment, "BATCH_ORCHESTRATOR_URL");
+        let redis = redis_client(environment);
+        let redis_deadline = seconds(environment, "REDIS_TIMEOUT", 0.25);
+        let cors_origins = origins(environment);
+        let rates = Rates {
+            default: count(environment, "RATE_LIMIT_DEFAULT", 100),
+            pipelines: count(environment, "RATE_LIMIT_PIPELINES", 10),
+            files: count(environment, "RATE_LIMIT_FILES", 5),
+            window: seconds(environment, "RATE_LIMIT_WINDOW", 60.0),
+        };
+        let deadlines = Deadlines {
+            connect: seconds(environment, "CONNECT_TIMEOUT", 2.0),
+            first_byte: seconds(environment, "FIRST_BYTE_TIMEOUT", 10.0),
+            body: seconds(environment, "BODY_TIMEOUT", 30.0),
+            upload: seconds(environment, "UPLOAD_TIMEOUT", 300.0),
+            client: seconds(environment, "CLIENT_TIMEOUT", 30.0),
+            shutdown: seconds(environment, "SHUTDOWN_TIMEOUT", 8.0),
+        };
+        let sizes = Sizes {
+            json: count(environment, "MAX_JSON_BYTES", 1024 * 1024) as usize,
+            upload: count(environment, "MAX_UPLOAD_BYTES", 256 * 1024 * 1024).into(),
+        };
+        Some(Self {
+            port,
+            environment: label,
+            verifier: verifier?,
+            downstreams: Downstreams {
+                aggregator: aggregator?,
+                files: files?,
+                classes: classes?,
+                orchestrator: orchestrator?,
+            },
+            redis: redis?,
+            redis_deadline,
+            cors_origins,
+            rates,
+            deadlines,
+            sizes,
+        })
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("port", &self.port)
+            .field("environment", &self.environment)
+            .field("jwt_secret_key", &"***")
+            .field("downstreams", &self.downstreams)
+            .field(
+                "redis",
+                &self.redis.get_connection_info().addr().to_string(),
+            )
+            .field("redis_deadline", &self.redis_deadline)
+            .field("cors_origins", &self.cors_origins)
+            .field("rates", &self.rates)
+            .field("deadlines", &self.deadlines)
+            .field("sizes", &self.sizes)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Downstreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Downstreams")
+            .field("aggregator", &masked(&self.aggregator))
+            .field("files", &masked(&self.files))
+            .field("classes", &masked(&self.classes))
+            .field("orchestrator", &masked(&self.orchestrator))
+            .finish()
+    }
+}
+
+fn prefixed(name: &str) -> String {
+    format!("{PREFIX}{name}")
+}
+
+fn masked(url: &Url) -> String {
+    let mut url = url.clone();
+    if url.password().is_some() && url.set_password(Some("***")).is_err() {
+        return "***".to_owned();
+    }
+    url.into()
+}
+
+fn count(environment: &mut Environment, name: &str, default: u32) -> u32 {
+    let name = prefixed(name);
+    let expected = "a whole number greater than zero";
+    match environment.parsed(&name, default, expected) {
+        0 => {
+            environment.reject(&name, "0", expected);
+            default
+        }
+        count => count,
+    }
+}
+
+// A URL's value is never repeated in a message: it may hold a password.
+fn service(environment: &mut Environment, name: &str) -> Option<Url> {
+    let name = prefixed(name);
+    let value = environment.required(&name)?;
+    let url = Url::parse(value.trim_end_matches('/')).ok().filter(|url| {
+        url.scheme() == "http"
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    if url.is_none() {
+        environment.reject(
+            &name,
+            "(hidden)",
+            "an http:// URL without query and fragment",
+        );
+    }
+    url
+}
+
+fn redis_client(environment: &mut Environment) -> Option<redis::Client> {
+    let name = prefixed("REDIS_URL");
+    let url = environment.text(&name, "redis://localhost:6379");
+    let client = url
+        .into_connection_info()
+        .and_then(redis::Client::open)
+        .ok();
+    if client.is_none() {
+        environment.reject(&name, "(hidden)", "a redis:// URL");
+    }
+    client
+}
+
+fn origins(environment: &mut Environment) -> Vec<HeaderValue> {
+    let name = prefixed("CORS_ORIGINS");
+    environment
+        .list(&name, "")
+        .into_iter()
+        .filter_map(|origin| {
+            // A browser sends the origin in exactly this form (RFC 6454, section 6.2); anything else never matches.
+            let exact = Url::parse(&origin).is_ok_and(|url| {
+                url.origin().is_tuple() && url.origin().ascii_serialization() == origin
+            });
+            if !exact {
+                environment.reject(
+                    &name,
+                    &origin,
+                    "origins as browsers send them: scheme://host or scheme://host:port",
+                );
+            }
+            HeaderValue::try_from(origin).ok().filter(|_| exact)
+        })
+        .collect()
+}
