@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::contract;
+
 /// What is wrong with a fixture: the file, with line and column where there is one, and what to do.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
@@ -209,7 +211,19 @@ impl Message {
 /// All notification fixtures, by name.
 pub fn notifications() -> Result<Vec<Fixture<Notification>>, FixtureError> {
     let fixtures: Vec<Fixture<Notification>> = read_folder("contracts/fixtures/notifications")?;
+    let schemas = contract::Notifications::read()?;
     for fixture in &fixtures {
+        let message = serde_json::json!(fixture.content.message);
+        if let Some(violation) = schemas.violations(&message).first() {
+            let key = violation.pointer.rsplit('/').next().unwrap_or_default();
+            let line = line_of(&fixture.path, key)
+                .map(|line| format!(":{line}"))
+                .unwrap_or_default();
+            return Err(FixtureError {
+                place: format!("{}{line}", fixture.path),
+                problem: format!("/message{}: {}", violation.pointer, violation.problem),
+            });
+        }
         let event = fixture.name.split('.').next().unwrap_or_default();
         if fixture.content.message.event != event {
             return Err(FixtureError {
@@ -302,6 +316,13 @@ fn read<T: DeserializeOwned>(folder: &Path, file: &Path) -> Result<Fixture<T>, F
         content: parse(&path.display().to_string(), &text)?,
         path: path.display().to_string(),
     })
+}
+
+/// The first line of a file that gives the member `key` a value.
+fn line_of(path: &str, key: &str) -> Option<usize> {
+    let text = fs::read_to_string(crate::workspace().join(path)).ok()?;
+    let name = format!("\"{key}\":");
+    Some(1 + text.lines().position(|line| line.contains(&name))?)
 }
 
 /// What `text` says, or the first thing wrong with it; `path` is how messages call it.

@@ -11,6 +11,7 @@
 //!
 //! What they stand on:
 //! - [`system`]: Redis and the services, started in containers or as processes
+//! - [`contract`]: the message schemas
 //! - [`standin`]: the services behind the gateway
 //! - [`ledger`]: what was published, and who must have received it
 //! - [`expectation`]: comparing JSON with what a fixture expects
@@ -22,6 +23,7 @@
 //! - [`report`]: a run as text for a terminal
 
 pub mod client;
+pub mod contract;
 pub mod expectation;
 pub mod fixture;
 pub mod flow;

@@ -1,0 +1,77 @@
+//! The command line's answers to wrong use, and its exit statuses.
+
+use std::process::{Command, Output};
+
+use rstest::rstest;
+
+fn notifications(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_notifications"))
+        .args(arguments)
+        .env_remove("HARNESS_RUNTIME")
+        // No engine is there: what needs one must say so.
+        .env("DOCKER_HOST", "unix:///nonexistent/engine.sock")
+        .output()
+        .unwrap()
+}
+
+#[rstest]
+#[case::unknown_option(&["verify", "--runtim", "processes"], "a similar argument exists: '--runtime'")]
+#[case::unknown_runtime(&["verify", "--runtime", "boats"], "no runtime \"boats\": containers or processes")]
+#[case::filter_matches_nothing(&["verify", "delivry"], "the nearest:\n  delivery")]
+#[case::no_command(&[], "Usage: cargo <COMMAND>")]
+fn a_wrong_use_is_answered_in_one_message_with_status_3(
+    #[case] arguments: &[&str],
+    #[case] message: &str,
+) {
+    let output = notifications(arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(message), "{said}");
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn containers_without_an_engine_are_no_system() {
+    let output = notifications(&["verify", "--runtime", "containers"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("no container engine answers"), "{said}");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn the_list_names_scenarios_with_their_sentences() {
+    let output = notifications(&["verify", "--list", "delivery/two"]);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "notifications/delivery/two-connections  two connections of one user each get every message once\n"
+    );
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn the_help_teaches_examples_and_exit_statuses() {
+    let output = notifications(&["verify", "--help"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    for part in [
+        "cargo verify gateway/status",
+        "Exit status:",
+        "--runtime",
+        "--keep",
+        "--list",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn the_readme_shows_a_flow_as_it_was_reviewed() {
+    let read = |path: &str| std::fs::read_to_string(harness::workspace().join(path)).unwrap();
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("<!-- flow: ").unwrap();
+    let (id, rest) = rest.split_once(" -->\n```text\n").unwrap();
+    let (shown, _) = rest.split_once("```").unwrap();
+    assert_eq!(
+        shown.trim(),
+        harness::snapshot::reviewed(id).unwrap().trim()
+    );
+}
