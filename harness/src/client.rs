@@ -75,7 +75,8 @@ struct State {
     close: Option<Option<(u16, String)>>,
     pongs: Vec<Vec<u8>>,
     ended: Option<String>,
-    leaving: bool,
+    /// Whether the scenario closes the connection, or expects the server to.
+    closing: bool,
 }
 
 /// Sends `handshake` and records it with its answer.
@@ -205,10 +206,32 @@ impl Client {
         })
     }
 
+    /// The code that the server closed with, if it has and gave one.
+    pub fn close_code(&self) -> Option<u16> {
+        let state = self.0.seen.lock();
+        state.close.as_ref()?.as_ref().map(|(code, _)| *code)
+    }
+
     /// Whether nobody has begun to close the connection.
     pub fn is_open(&self) -> bool {
         let state = self.0.seen.lock();
-        state.ended.is_none() && state.close.is_none() && !state.leaving
+        state.ended.is_none() && state.close.is_none() && !state.closing
+    }
+
+    /// How the server closed or ended the connection although the scenario did not expect it, if it did.
+    pub(crate) fn lost(&self) -> Option<String> {
+        let state = self.0.seen.lock();
+        if state.closing || (state.ended.is_none() && state.close.is_none()) {
+            return None;
+        }
+        Some(match &state.close {
+            Some(Some((code, reason))) => format!("was closed by the server with {code} {reason}"),
+            Some(None) => "was closed by the server without a code".to_owned(),
+            None => format!(
+                "lost its connection: {}",
+                state.ended.as_deref().unwrap_or_default()
+            ),
+        })
     }
 
     /// Marks that everything to be received up to now has been.
@@ -269,7 +292,7 @@ impl Client {
 
     /// Closes the connection as a browser does and waits until the server has closed it too.
     pub async fn close(&self) -> Outcome {
-        self.0.seen.lock().leaving = true;
+        self.0.seen.lock().closing = true;
         self.send(Frame::Close(Some((1000, String::new())))).await?;
         let ended = self.until(|state| state.ended.clone()).await;
         let code = self.0.seen.lock().close.clone();
@@ -290,6 +313,7 @@ impl Client {
     /// nothing else, and for the end of the connection. Returns the reason.
     pub async fn expect_close(&self, code: u16, error_code: &str) -> Outcome<Value> {
         let name = self.name();
+        self.0.seen.lock().closing = true;
         let ended = self.until(|state| state.ended.clone()).await;
         let close = self.0.seen.lock().close.clone();
         let expected = format!("{name} should be closed with {code} {error_code}");

@@ -34,7 +34,8 @@ pub fn failure(verdict: &Verdict) -> String {
             excerpt(&mut text, &broken.flow);
         }
     }
-    if !broken.log.is_empty() {
+    let only_unreviewed = matches!(broken.change, Some(Change::New | Change::Header(_)));
+    if !broken.log.is_empty() && !only_unreviewed {
         let _ = write!(text, "\n{}", broken.log);
     }
     let _ = writeln!(

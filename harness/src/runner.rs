@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
@@ -12,6 +12,13 @@ use crate::system::{self, Runtime, StartError, System};
 
 /// The longest that one scenario may take: one that hangs does not hold up the run.
 const SCENARIO_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long the websocket service may take to reach Redis once it answers.
+const ACCEPT_DEADLINE: Duration = Duration::from_secs(20);
+/// How often it is asked meanwhile.
+const ACCEPT_INTERVAL: Duration = Duration::from_millis(15);
+/// The close code of a service that cannot keep its promise now (contract, The promise).
+const UNAVAILABLE: u16 = 1011;
 
 /// What became of a scenario.
 #[derive(Clone, Debug)]
@@ -56,11 +63,17 @@ impl Theatre {
         let system = Arc::new(System::start(runtime, say).await?);
         // The task that waits for signals lives as long as the runtime.
         let _ = started.send(Arc::clone(&system));
-        match Lines::open(&system).await {
+        let opened = async {
+            let lines = Lines::open(&system).await?;
+            until_accepting(&system, &lines).await?;
+            Ok::<_, Failure>(lines)
+        };
+        match opened.await {
             Ok(lines) => Ok(Self { system, lines }),
             Err(failure) => {
+                let log = system.log_tail("websocket-service");
                 system.stop().await;
-                Err(StartError(failure.to_string()))
+                Err(StartError(format!("{failure}\n{log}")))
             }
         }
     }
@@ -101,6 +114,36 @@ impl Theatre {
             fixture: scenario.fixture.clone(),
             result,
         }
+    }
+}
+
+/// Waits until the websocket service no longer closes a good connection with 1011, which is how it says that it has not
+/// yet reached Redis. Whatever else it does is for the scenarios to judge.
+async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outcome {
+    let deadline = Instant::now() + ACCEPT_DEADLINE;
+    loop {
+        let stage = Stage::new(Arc::clone(system), lines.clone());
+        let probe = stage.user("probe");
+        let accepted = match stage.connect(&probe).await {
+            Ok(client) => {
+                // How it went shows in the close code alone.
+                let _ = stage.settle().await;
+                client.close_code() != Some(UNAVAILABLE)
+            }
+            Err(failure @ Failure::System(_)) => return Err(failure),
+            Err(_) => true,
+        };
+        stage.leave();
+        if accepted {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(Failure::System(format!(
+                "the websocket service still closes every connection with {UNAVAILABLE} after {} s",
+                ACCEPT_DEADLINE.as_secs()
+            )));
+        }
+        sleep(ACCEPT_INTERVAL).await;
     }
 }
 

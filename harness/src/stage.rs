@@ -289,6 +289,13 @@ impl Stage {
             }
         }
         sentences.extend(lost);
+        for client in &clients {
+            sentences.extend(
+                client
+                    .lost()
+                    .map(|words| format!("{} {words}", client.name())),
+            );
+        }
         for client in &open {
             client.fence();
         }

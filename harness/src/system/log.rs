@@ -46,21 +46,25 @@ impl Log {
         )
     }
 
-    /// Each part's lines since `mark`: those that contain one of `words`, or all where none does.
+    /// Each part's lines since `mark`: those that contain one of `words`. Where no part has such a line, the
+    /// last few of each.
     pub fn since(&self, mark: &Mark, words: &[String]) -> String {
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::new();
-        for (name, part) in parts.iter() {
+        let since = |name: &str, part: &Part| {
             let from = mark.0.get(name).copied().unwrap_or(0);
             let new = &part.lines[from.saturating_sub(part.forgotten).min(part.lines.len())..];
-            let about: Vec<&String> = new
-                .iter()
-                .filter(|line| words.iter().any(|word| line.contains(word.as_str())))
-                .collect();
-            if about.is_empty() {
-                show(&mut text, name, &new.iter().collect::<Vec<_>>());
-            } else {
-                show(&mut text, name, &about);
+            new.to_vec()
+        };
+        let mut text = String::new();
+        for (name, part) in parts.iter() {
+            let mut lines = since(name, part);
+            lines.retain(|line| words.iter().any(|word| line.contains(word.as_str())));
+            show(&mut text, name, &lines, SHOWN);
+        }
+        if text.is_empty() {
+            for (name, part) in parts.iter() {
+                let name_and_caution = format!("{name}, naming nothing of this scenario,");
+                show(&mut text, &name_and_caution, &since(name, part), SHOWN / 4);
             }
         }
         text
@@ -71,7 +75,9 @@ impl Log {
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         match parts.get(part) {
-            Some(printed) => show(&mut text, part, &printed.lines.iter().collect::<Vec<_>>()),
+            Some(printed) => {
+                show(&mut text, part, &printed.lines, SHOWN);
+            }
             None => {
                 let _ = writeln!(text, "{part} printed nothing");
             }
@@ -80,11 +86,11 @@ impl Log {
     }
 }
 
-fn show(text: &mut String, name: &str, lines: &[&String]) {
+fn show(text: &mut String, name: &str, lines: &[String], most: usize) {
     if lines.is_empty() {
         return;
     }
-    let hidden = lines.len().saturating_sub(SHOWN);
+    let hidden = lines.len().saturating_sub(most);
     let _ = match hidden {
         0 => writeln!(text, "{name} printed:"),
         _ => writeln!(text, "{name} printed ({hidden} earlier lines not shown):"),
@@ -108,8 +114,11 @@ mod tests {
         log.push("redis", "ready");
         assert_eq!(
             log.since(&mark, &["anna".to_owned()]),
-            "gateway printed:\n  about anna\nredis printed:\n  ready\n"
+            "gateway printed:\n  about anna\n"
         );
+        let nothing = "gateway, naming nothing of this scenario, printed:\n  about anna\n  about nobody\n\
+                       redis, naming nothing of this scenario, printed:\n  ready\n";
+        assert_eq!(log.since(&mark, &["bert".to_owned()]), nothing);
     }
 
     #[test]
@@ -120,6 +129,9 @@ mod tests {
         }
         let mark = log.mark();
         log.push("redis", "new");
-        assert_eq!(log.since(&mark, &[]), "redis printed:\n  new\n");
+        assert_eq!(
+            log.since(&mark, &["new".to_owned()]),
+            "redis printed:\n  new\n"
+        );
     }
 }

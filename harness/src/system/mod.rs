@@ -170,7 +170,12 @@ impl System {
         self.log.mark()
     }
 
-    /// What the parts printed since `mark`: the lines that contain one of `words` first choice, else the last ones.
+    /// The last lines that `part` printed.
+    pub fn log_tail(&self, part: &str) -> String {
+        self.log.tail(part)
+    }
+
+    /// What the parts printed since `mark`: the lines that contain one of `words`, or the last few where none does.
     pub fn log_since(&self, mark: &Mark, words: &[String]) -> String {
         self.log.since(mark, words)
     }
