@@ -1,2 +1,65 @@
-//! placeholder
-fn main() {}
+//! The websocket service as a process: settings from the environment, logs on standard output.
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use notification_services::settings::Environment;
+use notification_services::websocket::{self, Settings};
+use notification_services::{shutdown, telemetry};
+use tokio::net::TcpListener;
+use tracing::{error, info};
+
+/// One thread: what limits the service is the system's sockets, and a second thread gained little in measurements.
+/// More cores serve more replicas.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let mut environment = Environment::of_process();
+    let filter = telemetry::filter_from_environment(&mut environment, "");
+    let settings = Settings::from_environment(&mut environment);
+    let settings = match environment.finish(settings) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    telemetry::start(filter);
+
+    let address = ("0.0.0.0", settings.port);
+    let listener = match TcpListener::bind(address).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            let reason = match error.kind() {
+                ErrorKind::AddrInUse => "address already in use".to_owned(),
+                _ => error.to_string(),
+            };
+            eprintln!(
+                "failed to listen on {}:{}: {reason} (set WEBSOCKET_PORT to a free port)",
+                address.0, address.1
+            );
+            return ExitCode::FAILURE;
+        }
+    };
+    let shutdown = match shutdown::on_signal() {
+        Ok(shutdown) => shutdown,
+        Err(error) => {
+            eprintln!("failed to handle SIGTERM and SIGINT: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        settings = ?settings,
+        "websocket service started"
+    );
+    match websocket::run(listener, settings, shutdown).await {
+        Ok(()) => {
+            info!("websocket service ended");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            error!(%error, "websocket service failed");
+            ExitCode::FAILURE
+        }
+    }
+}

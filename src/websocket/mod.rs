@@ -1,1 +1,98 @@
-//! The websocket service.
+//! The websocket service: a pure router from users' Redis channels to their browsers' sockets.
+//!
+//! - [`settings`]: what the environment tells
+//! - [`listen`]: from a listening socket to open WebSockets
+//! - [`routes`]: which path answers what
+//! - [`handshake`]: the opening handshake
+//! - [`admission`]: who is let in: token, quota, confirmed subscription
+//! - [`connection`]: one open WebSocket
+//! - [`notifications`]: what it is for
+//! - [`decoder`], [`utf8`], [`frame`], [`close`]: the protocol's bytes, in and out, without I/O
+//! - [`outbox`]: what waits to be sent to one connection
+//! - [`subscriptions`]: who is to receive what, without I/O
+//! - [`backplane`], [`redis`], [`resp`]: the connection to Redis that feeds them
+//! - [`health`], [`metrics`]: how it is doing
+//!
+//! A published message goes `backplane` → `subscriptions` → `outbox` → `connection`, encoded once and never parsed.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use self::admission::Admission;
+use self::backplane::Backplane;
+use self::health::Health;
+use self::metrics::Metrics;
+use self::routes::Routes;
+pub use self::settings::Settings;
+use self::subscriptions::Subscriptions;
+
+pub mod admission;
+pub mod backplane;
+pub mod close;
+pub mod connection;
+pub mod decoder;
+pub mod frame;
+pub mod handshake;
+pub mod health;
+pub mod listen;
+pub mod metrics;
+pub mod notifications;
+pub mod outbox;
+pub mod redis;
+pub mod resp;
+pub mod routes;
+pub mod settings;
+pub mod subscriptions;
+pub mod utf8;
+
+/// Serves on `listener` until `shutdown`; then closes every connection with 1001 and returns within ten seconds.
+pub async fn run(
+    listener: TcpListener,
+    settings: Settings,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let metrics = Arc::new(Metrics::new());
+    let subscriptions = Arc::new(Subscriptions::new(
+        &settings.channel_prefix,
+        settings.connections_per_user,
+        settings.queue,
+    ));
+    let backplane = Backplane {
+        address: settings.redis.clone(),
+        health_interval: settings.redis_health_interval,
+        subscriptions: subscriptions.clone(),
+        metrics: metrics.clone(),
+    };
+    let routes = Routes {
+        origins: settings.origins,
+        admission: Admission {
+            verifier: settings.verifier,
+            subscriptions: subscriptions.clone(),
+            metrics: metrics.clone(),
+        },
+        health: Health::new(
+            settings.redis,
+            metrics.clone(),
+            settings.connections_per_user,
+            settings.environment,
+        ),
+        metrics,
+    };
+    let serve = listen::serve(listener, routes, settings.rules, shutdown.clone());
+    let stop = async {
+        shutdown.cancelled().await;
+        info!("shutting down: every connection is told to close");
+        subscriptions.stop();
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased; // sessions are told to close before they are waited for
+        () = stop => Ok(()),
+        served = serve => served,
+        () = backplane.run() => Ok(()),
+    }
+}

@@ -1,0 +1,361 @@
+//! One open WebSocket: a socket, a decoder and a session, as a single small future.
+//!
+//! An idle connection owns no buffer: bytes are read into the stack when there are some, and frames to be sent
+//! are those of the session's queue. Whatever waits to be written goes out in as few system calls as possible.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::close::{self, Close};
+use super::decoder::{Decoder, Event, Kind, Violation};
+use super::frame::{self, Opcode};
+
+/// What a connection is for. Data frames are the session's; control frames are the connection's own.
+pub trait Session: Send + Unpin {
+    /// Takes a piece of a message, the `last` or not; may answer with a frame.
+    fn receive(&mut self, kind: Kind, bytes: &[u8], last: bool) -> Option<Bytes>;
+
+    /// Moves frames to be sent to the end of `frames`; ready when the connection is to close.
+    fn poll(&mut self, context: &mut Context<'_>, frames: &mut VecDeque<Bytes>) -> Poll<Close>;
+
+    /// Takes note that `frames` data frames of `bytes` bytes were written.
+    fn sent(&mut self, frames: usize, bytes: usize);
+
+    /// Lets go of what the session holds for its client: the connection closes, whatever the client does.
+    fn end(&mut self);
+
+    /// When the connection must close because its token is no longer valid.
+    fn expires_at(&self) -> Option<SystemTime>;
+}
+
+/// How patient a connection is.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// From one ping to the next.
+    pub ping_interval: Duration,
+    /// Without any frame of the client for so long it is closed.
+    pub idle_timeout: Duration,
+    /// The longest message that is accepted from the client, in bytes.
+    pub message_limit: usize,
+}
+
+/// An open connection; as a future, ready when its socket is to be dropped.
+pub struct Connection<S> {
+    stream: TcpStream,
+    session: S,
+    decoder: Decoder,
+    rules: Rules,
+    id: Arc<str>,
+    phase: Phase,
+    /// Frames to be written, whole; of the first `written` bytes are.
+    writing: VecDeque<Bytes>,
+    written: usize,
+    /// Bytes of answers in `writing`, at most: past a bound the client must read before it is read.
+    answers: usize,
+    opened: Instant,
+    last_heard: Instant,
+    next_ping: Instant,
+    closing_by: Instant,
+    timer: Pin<Box<Sleep>>,
+    code: u16,
+    messages: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Our close is on its way, the client's is awaited.
+    Closing,
+    /// Both are, or nothing that comes can be understood: end the stream, and read to the client's end of it so
+    /// that no reset overtakes our close.
+    Draining,
+    /// The stream is ended.
+    Drained,
+}
+
+/// How long a client may take to read our close and to answer it.
+pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How much may be read at once, in bytes.
+const READ_SIZE: usize = 4096;
+
+/// How many frames are written at once.
+const WRITE_FRAMES: usize = 64;
+
+/// How many bytes of answers may wait before the client is no longer read.
+const ANSWERS_LIMIT: usize = 16 * 1024;
+
+/// The close code that stands for none (RFC 6455, section 7.1.5): the client went without a close.
+const ABNORMAL: u16 = 1006;
+
+impl<S: Session> Connection<S> {
+    /// The connection over `stream`, just upgraded, of which `leftover` was read already; logs name it `id`.
+    pub fn new(stream: TcpStream, leftover: Bytes, session: S, rules: Rules, id: Arc<str>) -> Self {
+        let now = Instant::now();
+        let mut connection = Self {
+            stream,
+            session,
+            decoder: Decoder::new(rules.message_limit),
+            rules,
+            id,
+            phase: Phase::Open,
+            writing: VecDeque::new(),
+            written: 0,
+            answers: 0,
+            opened: now,
+            last_heard: now,
+            next_ping: after(now, rules.ping_interval),
+            closing_by: now,
+            timer: Box::pin(sleep_until(now)),
+            code: ABNORMAL,
+            messages: 0,
+        };
+        let due = connection.due();
+        connection.timer.as_mut().reset(due);
+        if !leftover.is_empty() {
+            connection.take_in(&mut Vec::from(leftover));
+        }
+        connection
+    }
+
+    fn poll_session(&mut self, context: &mut Context<'_>) {
+        if self.phase == Phase::Open
+            && let Poll::Ready(close) = self.session.poll(context, &mut self.writing)
+        {
+            self.close(&close);
+        }
+    }
+
+    /// Does what is due; ready when the close has taken too long.
+    fn poll_time(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.timer.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            if self.phase != Phase::Open {
+                if now >= self.closing_by {
+                    return Poll::Ready(());
+                }
+            } else if self.session.expires_at().is_some_and(has_passed) {
+                self.close(&close::TOKEN_EXPIRED);
+            } else if now >= after(self.last_heard, self.rules.idle_timeout) {
+                self.close(&close::IDLE);
+            } else if now >= self.next_ping {
+                self.next_ping = after(now, self.rules.ping_interval);
+                self.answer(frame::encode(Opcode::Ping, b""));
+            }
+            let due = self.due();
+            self.timer.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+
+    /// When there is something to do at the latest. What the client sends only puts it off: the timer stays.
+    fn due(&self) -> Instant {
+        if self.phase != Phase::Open {
+            return self.closing_by;
+        }
+        let idle = after(self.last_heard, self.rules.idle_timeout);
+        let due = idle.min(self.next_ping);
+        match self.session.expires_at() {
+            // The wall clock decides, so it is looked at again whenever the timer fires.
+            Some(expiry) => {
+                let left = expiry.duration_since(SystemTime::now()).unwrap_or_default();
+                due.min(after(Instant::now(), left))
+            }
+            None => due,
+        }
+    }
+
+    /// Writes what waits; ready when nothing does.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.writing.is_empty() {
+            let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
+            let mut count = 0;
+            for (slice, frame) in slices.iter_mut().zip(&self.writing) {
+                let skip = if count == 0 { self.written } else { 0 };
+                *slice = IoSlice::new(&frame[skip..]);
+                count += 1;
+            }
+            let stream = Pin::new(&mut self.stream);
+            match ready!(stream.poll_write_vectored(context, &slices[..count]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                bytes => self.wrote(bytes),
+            }
+        }
+        self.answers = 0;
+        if self.phase == Phase::Draining {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            self.phase = Phase::Drained;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn wrote(&mut self, bytes: usize) {
+        let (mut messages, mut message_bytes) = (0, 0);
+        self.written += bytes;
+        while let Some(frame) = self.writing.front()
+            && self.written >= frame.len()
+        {
+            self.written -= frame.len();
+            if !frame::is_control(frame) {
+                messages += 1;
+                message_bytes += frame.len();
+            }
+            self.writing.pop_front();
+        }
+        if self.writing.is_empty() {
+            self.writing = VecDeque::new();
+        }
+        if messages > 0 {
+            self.messages += messages;
+            self.session.sent(messages, message_bytes);
+        }
+    }
+
+    /// Reads once; ready with whether the client's end of the stream is reached.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.answers > ANSWERS_LIMIT {
+            return Poll::Pending; // the socket wakes us when it can be written
+        }
+        let mut space = [const { MaybeUninit::uninit() }; READ_SIZE];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        let ended = buffer.filled().is_empty();
+        if !ended {
+            self.take_in(buffer.filled_mut());
+        }
+        Poll::Ready(Ok(ended))
+    }
+
+    fn take_in(&mut self, mut input: &mut [u8]) {
+        while matches!(self.phase, Phase::Open | Phase::Closing) {
+            match self.decoder.next(&mut input) {
+                Ok(None) => return,
+                Ok(Some(event)) => {
+                    self.last_heard = Instant::now();
+                    self.event(event);
+                }
+                Err(violation) => self.violated(violation),
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        match (self.phase, event) {
+            (Phase::Open, Event::Piece { kind, bytes, last }) => {
+                if let Some(frame) = self.session.receive(kind, bytes, last) {
+                    self.answer(frame);
+                }
+            }
+            (Phase::Open, Event::Ping(payload)) => {
+                self.answer(frame::encode(Opcode::Pong, &payload));
+            }
+            (Phase::Open, Event::Close(code)) => {
+                let payload = code.map(u16::to_be_bytes);
+                let payload = payload.as_ref().map_or(&[][..], |code| code);
+                self.forget_unsent();
+                // 1005 stands for a close without a code (RFC 6455, section 7.1.5).
+                self.begin_close(
+                    code.unwrap_or(1005),
+                    frame::encode(Opcode::Close, payload),
+                    Phase::Draining,
+                );
+            }
+            (Phase::Closing, Event::Close(_)) => self.phase = Phase::Draining,
+            // After our close nothing else is sent (RFC 6455, section 5.5.1), and a pong says only that it came.
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, frame: Bytes) {
+        self.answers += frame.len();
+        self.writing.push_back(frame);
+    }
+
+    fn close(&mut self, close: &Close) {
+        if close.code == close::SLOW_CONSUMER.code {
+            self.forget_unsent();
+        }
+        self.begin_close(close.code, close.frame(&self.id), Phase::Closing);
+    }
+
+    fn violated(&mut self, violation: Violation) {
+        if self.phase == Phase::Open {
+            let close = Close::from(violation);
+            self.forget_unsent();
+            self.begin_close(close.code, close.frame(&self.id), Phase::Draining);
+        } else {
+            self.phase = Phase::Draining;
+        }
+    }
+
+    fn begin_close(&mut self, code: u16, frame: Bytes, phase: Phase) {
+        self.session.end();
+        self.writing.push_back(frame);
+        self.code = code;
+        self.phase = phase;
+        self.closing_by = after(Instant::now(), CLOSE_DEADLINE);
+        self.timer.as_mut().reset(self.closing_by);
+    }
+
+    /// Forgets the frames of which nothing is written; the rest of one that is begun must follow.
+    fn forget_unsent(&mut self) {
+        self.writing.truncate(usize::from(self.written > 0));
+    }
+
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            self.poll_session(context);
+            if self.poll_time(context).is_ready() {
+                if !self.writing.is_empty() {
+                    // Nobody reads: what is unsent must not keep the socket in the kernel either.
+                    self.stream.set_zero_linger()?;
+                }
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            if let Poll::Ready(Err(error)) = self.poll_write(context) {
+                return Poll::Ready(Err(error));
+            }
+            if ready!(self.poll_read(context))? {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: Session> Future for Connection<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let ended = ready!(self.poll_end(context));
+        self.session.end();
+        tracing::info!(
+            correlation_id = %self.id,
+            code = self.code,
+            messages = self.messages,
+            seconds = self.opened.elapsed().as_secs_f64(),
+            error = ended.err().map(tracing::field::display),
+            "connection closed"
+        );
+        Poll::Ready(())
+    }
+}
+
+/// `duration` after `instant`; what is too far to be told, ten years after.
+fn after(instant: Instant, duration: Duration) -> Instant {
+    const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+    instant + duration.min(LONGEST)
+}
+
+fn has_passed(time: SystemTime) -> bool {
+    time <= SystemTime::now()
+}

@@ -1,0 +1,150 @@
+//! One connection to Redis: where, as whom, and the first words on it.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use redis::{ConnectionAddr, IntoConnectionInfo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::resp::{self, Malformed, Reply};
+
+/// Where Redis is, and as whom to go there. Shown without the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisAddress {
+    host: String,
+    port: u16,
+    username: Option<String>,
+    password: Option<String>,
+    database: i64,
+}
+
+/// A connection on which Redis has answered.
+#[derive(Debug)]
+pub struct RedisStream {
+    pub(super) stream: TcpStream,
+    /// What was read and not yet understood.
+    pub(super) buffer: Vec<u8>,
+}
+
+/// Why there is no connection to Redis, or no longer. Names no credentials and no address.
+#[derive(Debug, thiserror::Error)]
+pub enum RedisError {
+    /// The network failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// Redis ended the connection.
+    #[error("connection closed by redis")]
+    Closed,
+    /// Redis did not answer in time.
+    #[error("no answer within {0:?}")]
+    Unresponsive(Duration),
+    /// Redis refused a command, in its own words.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// What came is not what Redis sends.
+    #[error("not understood: {0}")]
+    Malformed(&'static str),
+}
+
+impl RedisAddress {
+    /// Reads `redis://[[user]:password@]host[:port][/database]`; the error says what is expected instead.
+    pub fn parse(url: &str) -> Result<Self, &'static str> {
+        const EXPECTED: &str = "redis://[[user]:password@]host[:port][/database]";
+        if url.starts_with("rediss://") {
+            return Err("a redis:// URL: TLS is not supported");
+        }
+        if !url.starts_with("redis://") {
+            return Err(EXPECTED);
+        }
+        let info = url.into_connection_info().map_err(|_| EXPECTED)?;
+        let ConnectionAddr::Tcp(host, port) = info.addr() else {
+            return Err(EXPECTED);
+        };
+        let settings = info.redis_settings();
+        Ok(Self {
+            host: host.clone(),
+            port: *port,
+            username: settings.username().map(str::to_owned),
+            password: settings.password().map(str::to_owned),
+            database: settings.db(),
+        })
+    }
+
+    /// Connects, authenticates and sees Redis answer a ping, all within `deadline`.
+    pub async fn connect(&self, deadline: Duration) -> Result<RedisStream, RedisError> {
+        timeout(deadline, self.greet())
+            .await
+            .unwrap_or(Err(RedisError::Unresponsive(deadline)))
+    }
+
+    async fn greet(&self) -> Result<RedisStream, RedisError> {
+        let mut stream = TcpStream::connect((&*self.host, self.port)).await?;
+        stream.set_nodelay(true)?;
+        let mut greeting = Vec::new();
+        match (&self.username, &self.password) {
+            (Some(user), Some(password)) => resp::command(
+                &mut greeting,
+                &[b"AUTH", user.as_bytes(), password.as_bytes()],
+            ),
+            (None, Some(password)) => {
+                resp::command(&mut greeting, &[b"AUTH", password.as_bytes()]);
+            }
+            (_, None) => {}
+        }
+        if self.database != 0 {
+            let database = self.database.to_string();
+            resp::command(&mut greeting, &[b"SELECT", database.as_bytes()]);
+        }
+        resp::command(&mut greeting, &[b"PING"]);
+        stream.write_all(&greeting).await?;
+
+        let mut buffer = Vec::new();
+        loop {
+            let length = match resp::parse(&buffer)? {
+                Some((Reply::Pong, length)) => {
+                    buffer.drain(..length);
+                    return Ok(RedisStream { stream, buffer });
+                }
+                Some((Reply::Ok, length)) => length,
+                Some((Reply::Error(words), _)) => {
+                    return Err(RedisError::Refused(words.to_owned()));
+                }
+                Some(_) => return Err(RedisError::Malformed("a push before any subscription")),
+                None => 0,
+            };
+            buffer.drain(..length);
+            if length == 0 && stream.read_buf(&mut buffer).await? == 0 {
+                return Err(RedisError::Closed);
+            }
+        }
+    }
+}
+
+impl From<Malformed> for RedisError {
+    fn from(Malformed(words): Malformed) -> Self {
+        Self::Malformed(words)
+    }
+}
+
+impl fmt::Display for RedisAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let credentials = match (&self.username, &self.password) {
+            (None, None) => "",
+            _ => "***@",
+        };
+        write!(
+            formatter,
+            "redis://{credentials}{}:{}/{}",
+            self.host, self.port, self.database
+        )
+    }
+}
+
+impl fmt::Debug for RedisAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}

@@ -1,0 +1,141 @@
+//! What the service is told by its environment.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use super::connection::Rules;
+use super::outbox::Bounds;
+use super::redis::RedisAddress;
+use crate::auth::Verifier;
+use crate::settings::Environment;
+
+/// The settings of one websocket service.
+#[derive(Clone)]
+pub struct Settings {
+    /// `WEBSOCKET_PORT`: where to listen.
+    pub port: u16,
+    /// `REDIS_URL`: the backplane.
+    pub redis: RedisAddress,
+    /// `WEBSOCKET_REDIS_HEALTH_INTERVAL`: how often Redis is asked whether it is there, and how long it may take.
+    pub redis_health_interval: Duration,
+    /// `REDIS_CHANNEL_PREFIX`: a user's channel is `{prefix}:{user_id}`.
+    pub channel_prefix: String,
+    /// `WEBSOCKET_MAX_CONNECTIONS_PER_USER`: one more is closed with 4000.
+    pub connections_per_user: usize,
+    /// `WEBSOCKET_PING_INTERVAL` and `WEBSOCKET_IDLE_TIMEOUT`.
+    pub rules: Rules,
+    /// `WEBSOCKET_QUEUE_MESSAGES` and `WEBSOCKET_QUEUE_BYTES`: past either a connection is closed with 1013.
+    pub queue: Bounds,
+    /// `CORS_ORIGINS`: where browsers may come from.
+    pub origins: Origins,
+    /// `JWT_SECRET_KEY`, `JWT_ALGORITHM`, `JWT_AUDIENCE` and `JWT_ISSUER`.
+    pub verifier: Verifier,
+    /// `ENVIRONMENT`: shown in the health answer.
+    pub environment: String,
+}
+
+/// The origins from which browsers may connect (RFC 6454, section 6.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origins(Vec<String>);
+
+/// The longest message that a client may send, in bytes.
+const MESSAGE_LIMIT: usize = 64 * 1024;
+
+impl Settings {
+    /// Reads every variable; what is wrong with them `environment` knows.
+    pub fn from_environment(environment: &mut Environment) -> Option<Self> {
+        let verifier = Verifier::from_environment(environment, "");
+        let redis = redis(environment);
+        let origins = Origins::from_environment(environment);
+        let port = environment.parsed("WEBSOCKET_PORT", 8080, "a port number");
+        let channel_prefix = environment.text("REDIS_CHANNEL_PREFIX", "ws");
+        let connections_per_user = count(environment, "WEBSOCKET_MAX_CONNECTIONS_PER_USER", 5);
+        let rules = Rules {
+            ping_interval: environment.seconds("WEBSOCKET_PING_INTERVAL", Duration::from_secs(30)),
+            idle_timeout: environment.seconds("WEBSOCKET_IDLE_TIMEOUT", Duration::from_secs(300)),
+            message_limit: MESSAGE_LIMIT,
+        };
+        let redis_health_interval =
+            environment.seconds("WEBSOCKET_REDIS_HEALTH_INTERVAL", Duration::from_secs(1));
+        let queue = Bounds {
+            messages: count(environment, "WEBSOCKET_QUEUE_MESSAGES", 1024),
+            bytes: count(environment, "WEBSOCKET_QUEUE_BYTES", 1 << 20),
+        };
+        let name = environment.text("ENVIRONMENT", "development");
+        // Only now may anything be missing: every variable has been looked at.
+        Some(Self {
+            port,
+            redis: redis?,
+            redis_health_interval,
+            channel_prefix,
+            connections_per_user,
+            rules,
+            queue,
+            origins,
+            verifier: verifier?,
+            environment: name,
+        })
+    }
+}
+
+impl fmt::Debug for Settings {
+    /// Without secrets: for the log.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Settings")
+            .field("port", &self.port)
+            .field("redis", &self.redis)
+            .field("redis_health_interval", &self.redis_health_interval)
+            .field("channel_prefix", &self.channel_prefix)
+            .field("connections_per_user", &self.connections_per_user)
+            .field("rules", &self.rules)
+            .field("queue", &self.queue)
+            .field("origins", &self.origins.0)
+            .field("environment", &self.environment)
+            .finish_non_exhaustive()
+    }
+}
+
+fn count(environment: &mut Environment, name: &str, default: usize) -> usize {
+    let default = NonZeroUsize::new(default).unwrap_or(NonZeroUsize::MIN);
+    environment
+        .parsed(name, default, "a whole number greater than zero")
+        .get()
+}
+
+fn redis(environment: &mut Environment) -> Option<RedisAddress> {
+    let url = environment.text("REDIS_URL", "redis://localhost:6379");
+    RedisAddress::parse(&url)
+        // Not the value: it may hold a password.
+        .map_err(|expected| environment.reject("REDIS_URL", "(hidden)", expected))
+        .ok()
+}
+
+impl Origins {
+    fn from_environment(environment: &mut Environment) -> Self {
+        const NAME: &str = "CORS_ORIGINS";
+        let origins = environment.list(NAME, "");
+        for origin in &origins {
+            let host = origin.split_once("://").map_or("", |(_, host)| host);
+            if host.is_empty() || host.contains(['/', '*', '@', ' ']) {
+                environment.reject(
+                    NAME,
+                    origin,
+                    "origins such as https://app.example, comma-separated",
+                );
+            }
+        }
+        Self(origins)
+    }
+
+    /// Whether a page of this `Origin` may connect. Scheme and host have no case.
+    pub fn allow(&self, origin: &HeaderValue) -> bool {
+        let origin = origin.as_bytes();
+        self.0
+            .iter()
+            .any(|own| own.as_bytes().eq_ignore_ascii_case(origin))
+    }
+}
