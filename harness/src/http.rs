@@ -153,11 +153,14 @@ impl Call {
     }
 
     async fn send_verbatim(&self, address: SocketAddr) -> Outcome<Reply> {
-        let CallBody::Empty = self.body else {
-            return Err(Failure::Bug(format!(
-                "{}: a body goes with a plain path only",
-                self.path
-            )));
+        let (kind, body) = match &self.body {
+            CallBody::Empty => (None, Vec::new()),
+            CallBody::Json(value) => (Some("application/json"), value.to_string().into_bytes()),
+            CallBody::Text(text) => (None, text.clone().into_bytes()),
+            CallBody::Multipart(_) => {
+                let words = format!("{}: a form goes with a plain path only", self.path);
+                return Err(Failure::Bug(words));
+            }
         };
         let unreachable = |error: &dyn std::fmt::Display| {
             Failure::System(format!("{address} cannot be reached: {error}"))
@@ -179,11 +182,14 @@ impl Call {
             .method(self.method.as_str())
             .uri(&self.path)
             .header("host", address.to_string());
+        if let Some(kind) = kind {
+            request = request.header("content-type", kind);
+        }
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
         let request = request
-            .body(Full::<&[u8]>::default())
+            .body(Full::<hyper::body::Bytes>::from(body))
             .map_err(|error| Failure::Bug(format!("{}: {error}", self.path)))?;
         let response = sender.send_request(request).await.map_err(broken)?;
         let reply = Reply {
