@@ -22,35 +22,36 @@ pub struct Identity {
     pub expires_at: u64,
 }
 
-/// Why a token was refused. The message is safe to show to whoever sent the token.
+/// Why a token was refused. The message is safe to show to whoever sent the token, and so short that it fits into a
+/// close reason beside its error code and correlation id (123 bytes, RFC 6455, section 5.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No token came with the request.
-    #[error("authentication token is missing")]
+    #[error("token missing")]
     Missing,
     /// The token is not a JWT, or its claims have the wrong types.
-    #[error("token is malformed")]
+    #[error("token malformed")]
     Malformed,
     /// `exp` is now or in the past.
-    #[error("token has expired")]
+    #[error("token expired")]
     Expired,
     /// `nbf` is in the future (RFC 7519, section 4.1.5).
-    #[error("token is not valid yet")]
+    #[error("not valid yet")]
     NotYetValid,
     /// The signature does not match the key.
-    #[error("token signature is invalid")]
+    #[error("bad signature")]
     Signature,
     /// `alg` is not the configured algorithm; `none` is never accepted.
-    #[error("token algorithm is not accepted")]
+    #[error("wrong algorithm")]
     Algorithm,
     /// `sub`, `exp`, `aud` or `iss` is missing or `sub` is empty.
-    #[error("token lacks a required claim")]
+    #[error("claim missing")]
     Claim,
     /// `aud` names another audience.
-    #[error("token audience is not accepted")]
+    #[error("wrong audience")]
     Audience,
     /// `iss` names another issuer.
-    #[error("token issuer is not accepted")]
+    #[error("wrong issuer")]
     Issuer,
 }
 

@@ -13,6 +13,8 @@ use crate::redaction::Redactor;
 
 /// Runs of at least this many messages are printed as one line.
 const RUN: usize = 4;
+/// A message of more bytes than this is not printed whole.
+const LONG: usize = 4096;
 
 /// What happened on one stage.
 #[derive(Clone, Debug, Default)]
@@ -170,6 +172,7 @@ impl Flow {
             ledger: &self.ledger,
             redactor: redactor.clone(),
             text: String::new(),
+            quiet: true,
         };
         for lane in lanes {
             printer.lane(lane);
@@ -191,6 +194,8 @@ struct Printer<'a> {
     ledger: &'a Ledger,
     redactor: Redactor,
     text: String,
+    /// Whether the actor of the present lane has received nothing yet.
+    quiet: bool,
 }
 
 impl Printer<'_> {
@@ -207,7 +212,9 @@ impl Printer<'_> {
         let _ = writeln!(self.text, "{} ({what})", lane.name);
         let identified = self.identified(lane);
         let mut at = 0;
+        self.quiet = true;
         while at < lane.entries.len() {
+            self.quiet &= !matches!(lane.entries[at], Entry::Received(_));
             at += match &lane.entries[at] {
                 Entry::Published(number) => self.published(*number, &lane.entries[at..]),
                 Entry::Received(Frame::Text(bytes)) => self.received(bytes, &identified[at..]),
@@ -270,14 +277,30 @@ impl Printer<'_> {
                 first.kind
             ));
         }
-        match serde_json::from_slice::<Value>(&first.bytes) {
-            Ok(value) => self.json(&value),
-            Err(_) => {
-                let shown = printable(&first.bytes);
+        self.published_bytes(first);
+        run
+    }
+
+    /// Prints what was published: as pretty JSON where that says it all, else as it stands.
+    fn published_bytes(&mut self, message: &Published) {
+        let earlier = self
+            .ledger
+            .published()
+            .iter()
+            .find(|other| other.bytes == message.bytes);
+        if let Some(earlier) = earlier.filter(|earlier| earlier.number < message.number) {
+            self.block(&format!("(the same bytes as #{})", earlier.number));
+            return;
+        }
+        let value = serde_json::from_slice::<Value>(&message.bytes).ok();
+        let compact = |value: &Value| value.to_string().as_bytes() == message.bytes;
+        match value {
+            Some(value) if compact(&value) && message.bytes.len() <= LONG => self.json(&value),
+            _ => {
+                let shown = self.redactor.text(&verbatim(&message.bytes));
                 self.block(&shown);
             }
         }
-        run
     }
 
     /// Prints a text frame, or a run of messages in order, and says how many entries it was.
@@ -333,7 +356,11 @@ impl Printer<'_> {
             }
             Entry::Sent(frame) => self.frame("->", frame),
             Entry::Received(frame) => self.frame("<-", frame),
-            Entry::Fence => self.line("   nothing else arrived (fence)"),
+            Entry::Fence => self.line(if self.quiet {
+                "   nothing arrived (fence)"
+            } else {
+                "   nothing else arrived (fence)"
+            }),
             Entry::Ended(words) => self.line(&format!("   {words}")),
             Entry::Note(words) => {
                 let words = self.redactor.text(words);
@@ -402,6 +429,23 @@ impl Printer<'_> {
             let _ = writeln!(self.text, "     {}", line.trim_end());
         }
     }
+}
+
+/// Text as it stands, on one line, its control characters escaped and its end left out when it is long.
+fn verbatim(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut shown = String::new();
+    for c in text.chars().take(LONG / 8) {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    if text.chars().count() > LONG / 8 {
+        shown.push_str(&format!("… ({} bytes)", bytes.len()));
+    }
+    shown
 }
 
 /// Bytes as text where they are text, else in hexadecimal.
@@ -475,6 +519,35 @@ bert/1 (WebSocket client)
   <- text that was not published to this user:
      {"event":"hello","data":{}}
 "#
+        );
+    }
+
+    #[test]
+    fn what_was_published_is_shown_as_it_stands_where_its_form_matters() {
+        let mut ledger = Ledger::default();
+        let long = format!("\"{}\"", "ö".repeat(LONG));
+        for text in [r#"{"a":1}"#, "{\"a\" :\t1.0}", r#"{"a":1}"#, &long] {
+            ledger.publish("anna", "e", text.as_bytes());
+        }
+        let backend = Lane {
+            name: "backend".into(),
+            actor: Actor::Backend,
+            entries: [1, 3, 2, 4].map(Entry::Published).into(),
+        };
+        let flow = Flow {
+            ledger,
+            lanes: vec![backend],
+        };
+        let shown = format!("\"{}… (8194 bytes)", "ö".repeat(LONG / 8 - 1));
+        assert_eq!(
+            flow.text(&Redactor::default()),
+            format!(
+                "backend (publishes in Redis)\n  \
+                 -> PUBLISH ws:<user:anna>  #1 e\n     {{\n       \"a\": 1\n     }}\n  \
+                 -> PUBLISH ws:<user:anna>  #3 e\n     (the same bytes as #1)\n  \
+                 -> PUBLISH ws:<user:anna>  #2 e\n     {{\"a\" :\\t1.0}}\n  \
+                 -> PUBLISH ws:<user:anna>  #4 e\n     {shown}\n"
+            )
         );
     }
 
