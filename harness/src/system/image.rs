@@ -126,7 +126,9 @@ mod tests {
 
     #[test]
     fn the_same_content_has_the_same_tag() {
-        let program = std::env::current_exe().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("program");
+        fs::write(&program, "content").unwrap();
         let none = BTreeSet::new();
         let first = archive(&program, "/svc", &none).unwrap();
         let second = archive(&program, "/svc", &none).unwrap();
