@@ -169,7 +169,7 @@ impl Ledger {
                 excerpt(&text)
             ),
             None => format!(
-                "{client} received what nobody published: {}",
+                "{client} received a message that this scenario did not publish: {}",
                 excerpt(&text)
             ),
         }
@@ -247,7 +247,7 @@ mod tests {
     )]
     #[case::invented(
         anna(4, 4, true), &["boo"],
-        &["anna/1 received what nobody published: boo"]
+        &["anna/1 received a message that this scenario did not publish: boo"]
     )]
     #[case::published_during_the_handshake(anna(1, 4, true), &[], &[])]
     #[case::closed_before_the_last(anna(0, 0, false), &[r#"{"a":1}"#], &[])]

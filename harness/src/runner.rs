@@ -88,11 +88,15 @@ impl Theatre {
         let stage = Stage::new(Arc::clone(&self.system), self.lines.clone());
         let mark = self.system.log_mark();
         let outcome = play_to_the_end(scenario, &stage).await;
-        let text = stage.flow().text(&stage.redactor());
-        let log = || self.system.log_since(&mark, &[stage.mark().to_owned()]);
+        let mut redactor = stage.redactor();
+        let text = stage.flow().text(&redactor);
+        let mut log = || {
+            let words = [stage.mark().to_owned()];
+            redactor.text(&self.system.log_since(&mark, &words))
+        };
         let result = match outcome {
             Err(failure) => Err(Broken {
-                failure,
+                failure: failure.redacted(&mut stage.redactor()),
                 change: changed(scenario, &text),
                 log: log(),
                 flow: text,
@@ -160,8 +164,8 @@ async fn play_to_the_end(scenario: &Scenario, stage: &Stage) -> Outcome {
         Ok(Err(panic)) => Err(Failure::Bug(format!("the scenario panicked: {panic}"))),
         Err(_) => {
             task.abort();
-            Err(Failure::Bug(format!(
-                "the scenario did not end in {} s",
+            Err(Failure::Broken(format!(
+                "the scenario was not over after {} s: the system keeps it waiting",
                 SCENARIO_DEADLINE.as_secs()
             )))
         }

@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::redaction::Redactor;
 use crate::stage::Stage;
 
 /// How a scenario ended: kept, or why not.
@@ -22,6 +23,17 @@ pub enum Failure {
     /// The harness or the scenario itself is wrong.
     #[error("harness bug: {0}")]
     Bug(String),
+}
+
+impl Failure {
+    /// The same failure with the values of the run masked: messages quote what was sent, tokens included.
+    pub fn redacted(self, redactor: &mut Redactor) -> Self {
+        match self {
+            Self::Broken(words) => Self::Broken(redactor.text(&words)),
+            Self::System(words) => Self::System(redactor.text(&words)),
+            Self::Bug(words) => Self::Bug(redactor.text(&words)),
+        }
+    }
 }
 
 /// One sentence about the system, and the function that plays it.

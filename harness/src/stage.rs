@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
 use uuid::Uuid;
@@ -514,15 +515,16 @@ impl Stage {
             return Ok(());
         }
         self.send(&pipeline).await?;
-        for client in open {
-            if let Err(words) = client.until_text(&nonces[client.user()]).await {
-                lost.push(format!(
-                    "{} never received the fence, the last message published to {}: {words}",
-                    client.name(),
-                    client.user()
-                ));
-            }
-        }
+        let nonces = &nonces;
+        let arrivals = open.iter().map(|client| async move {
+            let words = client.until_text(&nonces[client.user()]).await.err()?;
+            Some(format!(
+                "{} never received the fence, the last message published to {}: {words}",
+                client.name(),
+                client.user()
+            ))
+        });
+        lost.extend(join_all(arrivals).await.into_iter().flatten());
         Ok(())
     }
 
