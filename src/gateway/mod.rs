@@ -34,6 +34,9 @@ pub mod settings;
 mod status;
 mod upload;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::sync::Arc;
 

@@ -254,3 +254,88 @@ fn origins(environment: &mut Environment) -> Vec<HeaderValue> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+        let services = [
+            ("JWT_SECRET_KEY", "hunter2"),
+            ("RESULT_AGGREGATOR_URL", "http://aggregator:8000"),
+            ("FILE_SERVICE_URL", "http://files:8000"),
+            ("CMS_API_URL", "http://user:hunter2@classes:8000/"),
+            ("BATCH_ORCHESTRATOR_URL", "http://orchestrator:8000"),
+            ("REDIS_URL", "redis://:hunter2@redis:6379/1"),
+        ];
+        let mut environment: Environment = services
+            .iter()
+            .chain(variables)
+            .map(|(name, value)| (prefixed(name), (*value).to_owned()))
+            .collect();
+        let settings = Settings::from_environment(&mut environment);
+        environment.finish(settings).map_err(|error| error.problems)
+    }
+
+    #[test]
+    fn the_defaults_are_the_contracts() {
+        let settings = read(&[]).unwrap();
+        assert_eq!(settings.port, 4001);
+        let rates = settings.rates;
+        assert_eq!((rates.default, rates.pipelines, rates.files), (100, 10, 5));
+        assert_eq!(rates.window, Duration::from_secs(60));
+        assert!(settings.deadlines.shutdown < Duration::from_secs(10));
+        assert!(settings.cors_origins.is_empty());
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let shown = format!("{:?}", read(&[]).unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("user:***@classes"), "{shown}");
+    }
+
+    #[test]
+    fn a_bad_variable_is_named_without_the_secret_in_it() {
+        let problems = read(&[
+            ("FILE_SERVICE_URL", "https://user:hunter2@files"),
+            ("REDIS_URL", "http://:hunter2@redis"),
+        ])
+        .unwrap_err();
+        assert_eq!(
+            problems,
+            [
+                "API_GATEWAY_FILE_SERVICE_URL=(hidden): expected an http:// URL without query and fragment",
+                "API_GATEWAY_REDIS_URL=(hidden): expected a redis:// URL",
+            ]
+        );
+    }
+
+    #[rstest]
+    #[case("PORT", "70000")]
+    #[case("RESULT_AGGREGATOR_URL", "aggregator:8000")]
+    #[case("RESULT_AGGREGATOR_URL", "http://aggregator/?x=1")]
+    #[case("CORS_ORIGINS", "*")]
+    #[case("CORS_ORIGINS", "https://app.example/")]
+    #[case("CORS_ORIGINS", "app.example")]
+    #[case("RATE_LIMIT_FILES", "0")]
+    #[case("RATE_LIMIT_WINDOW", "-1")]
+    #[case("FIRST_BYTE_TIMEOUT", "soon")]
+    #[case("MAX_UPLOAD_BYTES", "1e9")]
+    fn a_bad_value_is_a_problem(#[case] name: &str, #[case] value: &str) {
+        let problems = read(&[(name, value)]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with(&prefixed(name)), "{problems:?}");
+    }
+
+    #[rstest]
+    #[case("http://localhost:3000, https://app.example", 2)]
+    #[case("https://app.example:8443", 1)]
+    fn origins_are_taken_as_browsers_send_them(#[case] value: &str, #[case] count: usize) {
+        assert_eq!(
+            read(&[("CORS_ORIGINS", value)]).unwrap().cors_origins.len(),
+            count
+        );
+    }
+}
