@@ -30,6 +30,8 @@ struct State {
     /// Frames not yet written to the socket, taken ones included; likewise `bytes`.
     messages: usize,
     bytes: usize,
+    /// Frames that were queued and forgotten.
+    dropped: usize,
     close: Option<&'static Close>,
     waker: Option<Waker>,
 }
@@ -54,6 +56,8 @@ impl Outbox {
         state.messages += 1;
         state.bytes += frame.len();
         if state.messages > self.bounds.messages || state.bytes > self.bounds.bytes {
+            state.dropped = state.frames.len() + 1;
+            state.messages -= state.dropped;
             state.frames = VecDeque::new();
             state.close = Some(&close::SLOW_CONSUMER);
         } else {
@@ -103,7 +107,12 @@ impl Outbox {
         state.bytes -= bytes;
     }
 
-    /// How many frames were queued and never [`sent`](Self::sent).
+    /// How many frames were forgotten past a bound.
+    pub fn dropped(&self) -> usize {
+        self.state().dropped
+    }
+
+    /// How many frames were queued, and neither forgotten nor [`sent`](Self::sent).
     pub fn unsent(&self) -> usize {
         self.state().messages
     }
