@@ -7,7 +7,7 @@ use notification_services::settings::Environment;
 use notification_services::websocket::{self, Settings};
 use notification_services::{shutdown, telemetry};
 use tokio::net::TcpListener;
-use tracing::{error, info};
+use tracing::info;
 
 /// One thread: what limits the service is the system's sockets, and a second thread gained little in measurements.
 /// More cores serve more replicas.
@@ -52,14 +52,7 @@ async fn main() -> ExitCode {
         settings = ?settings,
         "websocket service started"
     );
-    match websocket::run(listener, settings, shutdown).await {
-        Ok(()) => {
-            info!("websocket service ended");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            error!(%error, "websocket service failed");
-            ExitCode::FAILURE
-        }
-    }
+    websocket::run(listener, settings, shutdown).await;
+    info!("websocket service ended");
+    ExitCode::SUCCESS
 }

@@ -120,3 +120,70 @@ fn escaped(text: &str, room: &mut usize) -> String {
     }
     inside
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    const ID: &str = "7f1b540c-bcc6-481a-b3d9-3547c1646611";
+
+    proptest! {
+        #[test]
+        fn a_reason_is_json_that_fits_for_any_input(code in ".*", message in ".*", id in ".*") {
+            let reason = reason(&code, &message, &id);
+            prop_assert!(reason.len() <= REASON_LIMIT, "{} bytes: {reason}", reason.len());
+            let value: Value = serde_json::from_str(&reason).unwrap();
+            let inputs = [("error_code", code), ("message", message), ("correlation_id", id)];
+            prop_assert_eq!(value.as_object().unwrap().len(), inputs.len());
+            for (name, input) in inputs {
+                prop_assert!(input.starts_with(value[name].as_str().unwrap()), "{name} in {reason}");
+            }
+        }
+
+        #[test]
+        fn characters_that_need_escapes_are_kept_whole(message in "[\"\\\\\n\u{0}é𝄞]{0,60}") {
+            let value: Value = serde_json::from_str(&reason("CODE", &message, ID)).unwrap();
+            prop_assert!(message.starts_with(value["message"].as_str().unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_reason_that_fits_is_whole() {
+        let value: Value = serde_json::from_str(&reason("CODE", "say \"why\"", ID)).unwrap();
+        assert_eq!(
+            value,
+            json!({"error_code": "CODE", "message": "say \"why\"", "correlation_id": ID})
+        );
+    }
+
+    #[test]
+    fn a_long_message_is_shortened_and_nothing_else() {
+        let value = reason("AUTHENTICATION_ERROR", &"é".repeat(200), ID);
+        let value: Value = serde_json::from_str(&value).unwrap();
+        assert_eq!(value["error_code"], "AUTHENTICATION_ERROR");
+        assert_eq!(value["message"], "é".repeat(8));
+        assert_eq!(value["correlation_id"], ID);
+    }
+
+    #[rstest]
+    #[case::expired(&TOKEN_EXPIRED, 1008)]
+    #[case::quota(&QUOTA_EXCEEDED, 4000)]
+    #[case::unavailable(&UNAVAILABLE, 1011)]
+    #[case::slow(&SLOW_CONSUMER, 1013)]
+    #[case::shutdown(&SHUTDOWN, 1001)]
+    #[case::idle(&IDLE, 1001)]
+    #[case::not_utf8(&Close::from(Violation::NotUtf8), 1007)]
+    #[case::too_big(&Close::from(Violation::TooBig), 1009)]
+    #[case::protocol(&Close::from(Violation::Protocol("a reserved bit is set")), 1002)]
+    fn the_services_own_closes_need_no_shortening(#[case] close: &Close, #[case] code: u16) {
+        let frame = close.frame(ID);
+        assert_eq!(frame[2..4], code.to_be_bytes());
+        let reason: Value = serde_json::from_slice(&frame[4..]).unwrap();
+        assert_eq!(reason["error_code"], close.error_code);
+        assert_eq!(reason["message"], *close.message);
+        assert_eq!(reason["correlation_id"], ID);
+    }
+}

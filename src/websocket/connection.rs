@@ -86,6 +86,9 @@ enum Phase {
 /// How long a client may take to read our close and to answer it.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How long the client may take to end its side of the stream after ours has ended.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// How much may be read at once, in bytes.
 const READ_SIZE: usize = 4096;
 
@@ -195,6 +198,8 @@ impl<S: Session> Connection<S> {
         if self.phase == Phase::Draining {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
             self.phase = Phase::Drained;
+            self.closing_by = self.closing_by.min(Instant::now() + LINGER);
+            self.timer.as_mut().reset(self.closing_by);
         }
         Poll::Ready(Ok(()))
     }
@@ -262,7 +267,6 @@ impl<S: Session> Connection<S> {
             (Phase::Open, Event::Close(code)) => {
                 let payload = code.map(u16::to_be_bytes);
                 let payload = payload.as_ref().map_or(&[][..], |code| code);
-                self.forget_unsent();
                 // 1005 stands for a close without a code (RFC 6455, section 7.1.5).
                 self.begin_close(
                     code.unwrap_or(1005),
@@ -283,7 +287,8 @@ impl<S: Session> Connection<S> {
 
     fn close(&mut self, close: &Close) {
         if close.code == close::SLOW_CONSUMER.code {
-            self.forget_unsent();
+            // Of what it does not read only the rest of a frame that is begun must come before the close.
+            self.writing.truncate(usize::from(self.written > 0));
         }
         self.begin_close(close.code, close.frame(&self.id), Phase::Closing);
     }
@@ -291,7 +296,6 @@ impl<S: Session> Connection<S> {
     fn violated(&mut self, violation: Violation) {
         if self.phase == Phase::Open {
             let close = Close::from(violation);
-            self.forget_unsent();
             self.begin_close(close.code, close.frame(&self.id), Phase::Draining);
         } else {
             self.phase = Phase::Draining;
@@ -307,20 +311,12 @@ impl<S: Session> Connection<S> {
         self.timer.as_mut().reset(self.closing_by);
     }
 
-    /// Forgets the frames of which nothing is written; the rest of one that is begun must follow.
-    fn forget_unsent(&mut self) {
-        self.writing.truncate(usize::from(self.written > 0));
-    }
-
+    /// Ready when the socket is to be dropped: with an error unless the streams ended in order.
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             self.poll_session(context);
             if self.poll_time(context).is_ready() {
-                if !self.writing.is_empty() {
-                    // Nobody reads: what is unsent must not keep the socket in the kernel either.
-                    self.stream.set_zero_linger()?;
-                }
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                return Poll::Ready(self.give_up());
             }
             if let Poll::Ready(Err(error)) = self.poll_write(context) {
                 return Poll::Ready(Err(error));
@@ -329,6 +325,17 @@ impl<S: Session> Connection<S> {
                 return Poll::Ready(Ok(()));
             }
         }
+    }
+
+    fn give_up(&self) -> io::Result<()> {
+        if self.phase == Phase::Drained {
+            return Ok(());
+        }
+        if !self.writing.is_empty() {
+            // Nobody reads: what is unsent must not keep the socket in the kernel either.
+            self.stream.set_zero_linger()?;
+        }
+        Err(io::ErrorKind::TimedOut.into())
     }
 }
 

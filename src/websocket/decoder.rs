@@ -265,3 +265,168 @@ impl Frame {
         self.remaining -= bytes.len();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const LIMIT: usize = 64 * 1024;
+
+    /// A client's frame with this first byte.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mask = [0x37, 0xFA, 0x21, 0x3D];
+        let mut frame = vec![first];
+        match payload.len() {
+            length @ 0..=125 => frame.push(0x80 | length as u8),
+            length @ 126..=0xFFFF => {
+                frame.push(0x80 | 126);
+                frame.extend_from_slice(&(length as u16).to_be_bytes());
+            }
+            length => {
+                frame.push(0x80 | 127);
+                frame.extend_from_slice(&(length as u64).to_be_bytes());
+            }
+        }
+        frame.extend_from_slice(&mask);
+        let masked = payload.iter().zip(mask.iter().cycle());
+        frame.extend(masked.map(|(byte, mask)| byte ^ mask));
+        frame
+    }
+
+    /// What `frames` say when they come in pieces of `step` bytes; pieces of a message are put together.
+    fn said(frames: &[Vec<u8>], step: usize) -> Result<Vec<String>, Violation> {
+        let mut decoder = Decoder::new(LIMIT);
+        let (mut said, mut message) = (Vec::new(), Vec::new());
+        for piece in frames.concat().chunks(step) {
+            let mut piece = piece.to_vec();
+            let mut input = &mut piece[..];
+            while let Some(event) = decoder.next(&mut input)? {
+                match event {
+                    Event::Piece { kind, bytes, last } => {
+                        message.extend_from_slice(bytes);
+                        if last {
+                            let text = String::from_utf8_lossy(&message);
+                            said.push(format!("{kind:?} {text}"));
+                            message.clear();
+                        }
+                    }
+                    other => said.push(format!("{other:?}")),
+                }
+            }
+        }
+        Ok(said)
+    }
+
+    fn violation(frames: &[Vec<u8>]) -> Violation {
+        let violation = said(frames, usize::MAX).expect_err("a violation");
+        assert_eq!(said(frames, 1), Err(violation), "byte by byte");
+        violation
+    }
+
+    #[rstest]
+    #[case::at_once(usize::MAX)]
+    #[case::byte_by_byte(1)]
+    #[case::by_threes(3)]
+    fn a_conversation_is_understood_in_any_pieces(#[case] step: usize) {
+        let long = "é".repeat(500);
+        let frames = [
+            frame(0x81, "καλημέρα".as_bytes()),
+            frame(0x82, b""),
+            frame(0x01, &"𝄞".as_bytes()[..3]),
+            frame(0x89, b"there?"),
+            frame(0x00, &"𝄞".as_bytes()[3..]),
+            frame(0x8A, b""),
+            frame(0x80, b"!"),
+            frame(0x81, long.as_bytes()),
+            frame(0x88, &[0x03, 0xE8, b'o', b'k']),
+        ];
+        let expected = [
+            "Text καλημέρα".to_owned(),
+            "Binary ".to_owned(),
+            "Ping(b\"there?\")".to_owned(),
+            "Pong".to_owned(),
+            "Text 𝄞!".to_owned(),
+            format!("Text {long}"),
+            "Close(Some(1000))".to_owned(),
+        ];
+        assert_eq!(said(&frames, step).unwrap(), expected);
+    }
+
+    #[rstest]
+    #[case::reserved_bit(&[0xC1, 0x80])]
+    #[case::reserved_opcode(&[0x83, 0x80])]
+    #[case::reserved_control_opcode(&[0x8B, 0x80])]
+    #[case::unmasked(&[0x81, 0x00])]
+    #[case::long_ping(&[0x89, 0xFE])]
+    #[case::fragmented_ping(&[0x09, 0x80])]
+    #[case::nothing_to_continue(&[0x80, 0x80])]
+    #[case::length_not_minimal(&[0x81, 0xFE, 0, 125])]
+    #[case::long_length_not_minimal(&[0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF])]
+    #[case::length_with_top_bit(&[0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0])]
+    fn malformed_framing_is_refused_at_its_header(#[case] bytes: &[u8]) {
+        let violation = violation(&[bytes.to_vec()]);
+        assert!(matches!(violation, Violation::Protocol(_)), "{violation:?}");
+    }
+
+    #[test]
+    fn a_message_within_a_message_is_refused() {
+        let frames = [frame(0x01, b"a"), frame(0x81, b"b")];
+        assert!(matches!(violation(&frames), Violation::Protocol(_)));
+    }
+
+    #[rstest]
+    #[case::whole(&[frame(0x81, &[b'a', 0xFF])])]
+    #[case::cut_off(&[frame(0x81, &[0xE2, 0x98])])]
+    #[case::before_the_last_frame(&[frame(0x01, &[0xED, 0xA0])])]
+    #[case::over_frames(&[frame(0x01, &[0xE2]), frame(0x80, b"a")])]
+    #[case::close_reason(&[frame(0x88, &[0x03, 0xE8, 0xFF])])]
+    fn text_that_is_not_utf8_is_refused(#[case] frames: &[Vec<u8>]) {
+        assert_eq!(violation(frames), Violation::NotUtf8);
+    }
+
+    #[test]
+    fn a_message_of_the_limit_is_accepted_and_one_byte_more_is_not() {
+        let half = vec![b'x'; LIMIT / 2];
+        let full = [
+            frame(0x02, &half),
+            frame(0x80, &half),
+            frame(0x82, &[b'x'; LIMIT]),
+        ];
+        assert_eq!(said(&full, usize::MAX).unwrap().len(), 2);
+        let over = [frame(0x02, &half), frame(0x00, &half), frame(0x80, b"x")];
+        assert_eq!(violation(&over), Violation::TooBig);
+        // The header alone tells: nothing of the payload has to come first.
+        let header = frame(0x82, &[b'x'; LIMIT + 1])[..10].to_vec();
+        assert_eq!(violation(&[header]), Violation::TooBig);
+    }
+
+    #[rstest]
+    #[case::normal(1000, true)]
+    #[case::bad_gateway(1014, true)]
+    #[case::library(3000, true)]
+    #[case::private(4999, true)]
+    #[case::too_low(999, false)]
+    #[case::reserved(1004, false)]
+    #[case::no_status(1005, false)]
+    #[case::abnormal(1006, false)]
+    #[case::tls(1015, false)]
+    #[case::unassigned(2999, false)]
+    #[case::too_high(5000, false)]
+    fn close_codes_are_checked(#[case] code: u16, #[case] allowed: bool) {
+        let frames = [frame(0x88, &code.to_be_bytes())];
+        match said(&frames, usize::MAX) {
+            Ok(said) => assert!(allowed, "{said:?}"),
+            Err(violation) => assert!(!allowed, "{violation:?}"),
+        }
+    }
+
+    #[test]
+    fn a_close_may_be_empty_but_not_of_one_byte() {
+        assert_eq!(said(&[frame(0x88, b"")], 1).unwrap(), ["Close(None)"]);
+        assert!(matches!(
+            violation(&[frame(0x88, b"x")]),
+            Violation::Protocol(_)
+        ));
+    }
+}

@@ -1,8 +1,9 @@
 //! From a listening socket to open WebSockets: accept, speak HTTP until an upgrade, then hand the socket over.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::server::conn::http1::{self, Parts};
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -55,7 +56,7 @@ const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 const HTTP_LIFETIME: Duration = Duration::from_secs(60);
 
 /// How long a request may take once its connection is to end.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The largest head of a request, in bytes: a token, and cookies that the browser adds.
 const HEAD_LIMIT: usize = 32 * 1024;
@@ -72,12 +73,14 @@ pub async fn serve<H: Handler>(
     handler: H,
     rules: Rules,
     shutdown: CancellationToken,
-) -> io::Result<()> {
+) {
     let handler = Arc::new(handler);
     let connections = TaskTracker::new();
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) => {
+                // Fails only for a connection that is lost already, which reading it will tell.
+                let _ = stream.set_nodelay(true);
                 let speak = speak(
                     stream,
                     handler.clone(),
@@ -98,19 +101,15 @@ pub async fn serve<H: Handler>(
     }
     drop(listener);
     connections.close();
-    if timeout(
-        CLOSE_DEADLINE + GRACE - Duration::from_secs(1),
-        connections.wait(),
-    )
-    .await
-    .is_err()
+    if timeout(CLOSE_DEADLINE + GRACE, connections.wait())
+        .await
+        .is_err()
     {
         error!(
             connections = connections.len(),
             "connections are left that did not end in time"
         );
     }
-    Ok(())
 }
 
 /// Speaks HTTP on `stream`, and starts the session if that ends in an upgrade.
@@ -121,10 +120,6 @@ async fn speak<H: Handler>(
     connections: TaskTracker,
     shutdown: CancellationToken,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "connection lost before its first request");
-        return;
-    }
     // Held by this connection alone: however it ends, what was admitted is dropped with it.
     let upgraded = Arc::new(Mutex::new(None));
     let service = service_fn(|request| {
@@ -143,37 +138,14 @@ async fn speak<H: Handler>(
             })
         })
     });
-    let mut http = http1::Builder::new()
+    let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_DEADLINE)
         .max_buf_size(HEAD_LIMIT)
         .serve_connection(TokioIo::new(stream), service);
-    let ended = {
-        let mut finished = pin!(std::future::poll_fn(
-            |context| http.poll_without_shutdown(context)
-        ));
-        tokio::select! {
-            ended = &mut finished => Some(ended),
-            () = sleep(HTTP_LIFETIME) => None,
-            () = shutdown.cancelled() => None,
-        }
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            std::pin::Pin::new(&mut http).graceful_shutdown();
-            let finished = std::future::poll_fn(|context| http.poll_without_shutdown(context));
-            match timeout(GRACE, finished).await {
-                Ok(ended) => ended,
-                Err(_) => return,
-            }
-        }
-    };
-    if let Err(error) = ended {
-        debug!(%error, "connection lost while it spoke HTTP");
+    let Some(parts) = finish(http, &shutdown).await else {
         return;
-    }
-    let parts = http.into_parts();
+    };
     let upgraded = upgraded
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -181,6 +153,38 @@ async fn speak<H: Handler>(
     if let Some((session, id)) = upgraded {
         let stream = parts.io.into_inner();
         connections.spawn(Connection::new(stream, parts.read_buf, session, rules, id));
+    }
+}
+
+/// Drives `http` to its end, and gives back the socket unless it was lost or took too long.
+async fn finish<S>(
+    mut http: http1::Connection<TokioIo<TcpStream>, S>,
+    shutdown: &CancellationToken,
+) -> Option<Parts<TokioIo<TcpStream>, S>>
+where
+    S: HttpService<Incoming, ResBody = Full<Bytes>> + Unpin,
+    S::Future: Unpin,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let ended = tokio::select! {
+        ended = poll_fn(|context| http.poll_without_shutdown(context)) => Some(ended),
+        () = sleep(HTTP_LIFETIME) => None,
+        () = shutdown.cancelled() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            Pin::new(&mut http).graceful_shutdown();
+            let ended = poll_fn(|context| http.poll_without_shutdown(context));
+            timeout(GRACE, ended).await.ok()?
+        }
+    };
+    match ended {
+        Ok(()) => Some(http.into_parts()),
+        Err(error) => {
+            debug!(%error, "connection lost while it spoke HTTP");
+            None
+        }
     }
 }
 

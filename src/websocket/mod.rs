@@ -15,7 +15,6 @@
 //!
 //! A published message goes `backplane` → `subscriptions` → `outbox` → `connection`, encoded once and never parsed.
 
-use std::io;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -50,11 +49,7 @@ pub mod subscriptions;
 pub mod utf8;
 
 /// Serves on `listener` until `shutdown`; then closes every connection with 1001 and returns within ten seconds.
-pub async fn run(
-    listener: TcpListener,
-    settings: Settings,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
+pub async fn run(listener: TcpListener, settings: Settings, shutdown: CancellationToken) {
     let metrics = Arc::new(Metrics::new());
     let subscriptions = Arc::new(Subscriptions::new(
         &settings.channel_prefix,
@@ -91,8 +86,8 @@ pub async fn run(
     };
     tokio::select! {
         biased; // sessions are told to close before they are waited for
-        () = stop => Ok(()),
-        served = serve => served,
-        () = backplane.run() => Ok(()),
+        () = stop => {}
+        () = serve => {}
+        () = backplane.run() => {}
     }
 }

@@ -53,7 +53,9 @@ impl Session for Notifications {
     }
 
     fn end(&mut self) {
-        self.slot = None;
+        if self.slot.take().is_some() {
+            self.metrics.too_slow.inc_by(self.outbox.dropped() as u64);
+        }
     }
 
     fn expires_at(&self) -> Option<SystemTime> {
@@ -64,6 +66,7 @@ impl Session for Notifications {
 
 impl Drop for Notifications {
     fn drop(&mut self) {
+        // What was still to be sent when the connection ended.
         let unsent = self.outbox.unsent() as u64;
         if self.outbox.closed_as(&close::SLOW_CONSUMER) {
             self.metrics.too_slow.inc_by(unsent);

@@ -154,3 +154,65 @@ impl fmt::Display for Malformed {
         formatter.write_str(self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::message(
+        b"*3\r\n$7\r\nmessage\r\n$4\r\nws:u\r\n$4\r\na\r\nb\r\n",
+        Reply::Message { channel: b"ws:u", payload: b"a\r\nb" }
+    )]
+    #[case::empty_message(
+        b"*3\r\n$7\r\nmessage\r\n$4\r\nws:u\r\n$0\r\n\r\n",
+        Reply::Message { channel: b"ws:u", payload: b"" }
+    )]
+    #[case::subscribed(
+        b"*3\r\n$9\r\nsubscribe\r\n$4\r\nws:u\r\n:1\r\n",
+        Reply::Subscribed(b"ws:u")
+    )]
+    #[case::unsubscribed(
+        b"*3\r\n$11\r\nunsubscribe\r\n$4\r\nws:u\r\n:0\r\n",
+        Reply::Unsubscribed(b"ws:u")
+    )]
+    #[case::pong_while_subscribed(b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", Reply::Pong)]
+    #[case::pong(b"+PONG\r\n", Reply::Pong)]
+    #[case::ok(b"+OK\r\n", Reply::Ok)]
+    #[case::error(
+        b"-NOAUTH Authentication required.\r\n",
+        Reply::Error("NOAUTH Authentication required.")
+    )]
+    fn a_reply_is_read_as_soon_as_it_is_whole(#[case] bytes: &[u8], #[case] reply: Reply<'_>) {
+        for length in 0..bytes.len() {
+            assert_eq!(
+                parse(&bytes[..length]),
+                Ok(None),
+                "the first {length} bytes"
+            );
+        }
+        let more = [bytes, b"+OK\r\n"].concat();
+        assert_eq!(parse(&more), Ok(Some((reply, bytes.len()))));
+    }
+
+    #[rstest]
+    #[case::not_redis(b"HTTP/1.1 400 Bad Request\r\n")]
+    #[case::no_number(b"*x\r\n")]
+    #[case::no_word(b"*1\r\n:1\r\n")]
+    #[case::unknown_push(b"*3\r\n$5\r\nother\r\n")]
+    #[case::negative_length(b"*3\r\n$-1\r\n")]
+    #[case::too_long(b"*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$33554433\r\n")]
+    #[case::wrong_end(b"*3\r\n$7\r\nmessage!\r\n")]
+    #[case::endless_line(&[b'+'; 5000])]
+    fn what_redis_does_not_send_is_refused(#[case] bytes: &[u8]) {
+        assert!(parse(bytes).is_err());
+    }
+
+    #[test]
+    fn a_command_is_an_array_of_bulk_strings() {
+        let mut bytes = Vec::new();
+        command(&mut bytes, &[b"SUBSCRIBE", "ws:é".as_bytes()]);
+        assert_eq!(bytes, "*2\r\n$9\r\nSUBSCRIBE\r\n$5\r\nws:é\r\n".as_bytes());
+    }
+}

@@ -324,3 +324,234 @@ impl Drop for Membership {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::task::{Context, Poll, Waker};
+
+    const CHANNEL: &[u8] = b"ws:teacher";
+
+    fn subscriptions() -> Arc<Subscriptions> {
+        let bounds = Bounds {
+            messages: 10,
+            bytes: 1000,
+        };
+        let subscriptions = Arc::new(Subscriptions::new("ws", 2, bounds));
+        subscriptions.link_up();
+        subscriptions
+    }
+
+    fn requests(subscriptions: &Subscriptions) -> Vec<String> {
+        let words = subscriptions.take_requests().into_iter();
+        words
+            .map(|request| match request {
+                Request::Subscribe(channel) => format!("+{}", String::from_utf8_lossy(&channel)),
+                Request::Unsubscribe(channel) => format!("-{}", String::from_utf8_lossy(&channel)),
+            })
+            .collect()
+    }
+
+    /// Whether the membership is confirmed by now.
+    fn confirmed(membership: &mut Membership) -> Poll<Result<(), Refused>> {
+        std::pin::pin!(membership.confirmed()).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// The payloads that wait for a member, and whether it is to close.
+    fn received(membership: &Membership) -> (Vec<String>, Option<u16>) {
+        let mut frames = VecDeque::new();
+        let polled = membership
+            .outbox()
+            .poll(&Context::from_waker(Waker::noop()), &mut frames);
+        let payloads = frames
+            .iter()
+            .map(|frame| String::from_utf8_lossy(&frame[2..]).into());
+        let code = match polled {
+            Poll::Ready(close) => Some(close.code),
+            Poll::Pending => None,
+        };
+        (payloads.collect(), code)
+    }
+
+    fn publish(subscriptions: &Subscriptions, payload: &[u8]) -> Result<(), NotText> {
+        subscriptions.intake().message(CHANNEL, payload)
+    }
+
+    #[test]
+    fn nobody_is_confirmed_before_redis_answered() {
+        let subscriptions = subscriptions();
+        let mut first = subscriptions.join("teacher").unwrap();
+        assert_eq!(requests(&subscriptions), ["+ws:teacher"]);
+        assert_eq!(confirmed(&mut first), Poll::Pending);
+        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        assert_eq!(confirmed(&mut first), Poll::Ready(Ok(())));
+    }
+
+    #[test]
+    fn connections_of_a_user_share_one_subscription_and_its_confirmation() {
+        let subscriptions = subscriptions();
+        let mut first = subscriptions.join("teacher").unwrap();
+        let mut second = subscriptions.join("teacher").unwrap();
+        assert_eq!(requests(&subscriptions), ["+ws:teacher"]);
+        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        assert_eq!(confirmed(&mut first), Poll::Ready(Ok(())));
+        assert_eq!(confirmed(&mut second), Poll::Ready(Ok(())));
+        publish(&subscriptions, b"hello").unwrap();
+        let expected = (vec!["hello".to_owned()], None);
+        assert_eq!(
+            [received(&first), received(&second)],
+            [expected.clone(), expected]
+        );
+        drop(first);
+        assert_eq!(requests(&subscriptions), [""; 0]);
+        drop(second);
+        assert_eq!(requests(&subscriptions), ["-ws:teacher"]);
+        subscriptions.intake().unsubscribed(CHANNEL).unwrap();
+        assert!(subscriptions.state().channels.is_empty());
+    }
+
+    #[test]
+    fn who_joins_a_confirmed_subscription_need_not_wait() {
+        let subscriptions = subscriptions();
+        let _first = subscriptions.join("teacher").unwrap();
+        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        let mut second = subscriptions.join("teacher").unwrap();
+        assert_eq!(confirmed(&mut second), Poll::Ready(Ok(())));
+    }
+
+    #[test]
+    fn who_joins_while_the_subscription_is_being_ended_waits_for_the_next_one() {
+        let subscriptions = subscriptions();
+        let first = subscriptions.join("teacher").unwrap();
+        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        drop(first);
+        let mut second = subscriptions.join("teacher").unwrap();
+        let expected = ["+ws:teacher", "-ws:teacher", "+ws:teacher"];
+        assert_eq!(requests(&subscriptions), expected);
+        // Published before Redis carried out the end of the first subscription.
+        publish(&subscriptions, b"too early").unwrap();
+        subscriptions.intake().unsubscribed(CHANNEL).unwrap();
+        assert_eq!(confirmed(&mut second), Poll::Pending);
+        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        assert_eq!(confirmed(&mut second), Poll::Ready(Ok(())));
+        publish(&subscriptions, b"in time").unwrap();
+        assert_eq!(received(&second), (vec!["in time".to_owned()], None));
+    }
+
+    #[test]
+    fn who_leaves_before_the_confirmation_leaves_nothing_behind() {
+        let subscriptions = subscriptions();
+        for _ in 0..3 {
+            drop(subscriptions.join("teacher").unwrap());
+        }
+        let expected = ["+ws:teacher", "-ws:teacher"].repeat(3);
+        assert_eq!(requests(&subscriptions), expected);
+        for _ in 0..3 {
+            subscriptions.intake().subscribed(CHANNEL).unwrap();
+            subscriptions.intake().unsubscribed(CHANNEL).unwrap();
+        }
+        assert!(subscriptions.state().channels.is_empty());
+    }
+
+    #[test]
+    fn the_quota_counts_slots_and_a_slot_is_free_at_once() {
+        let subscriptions = subscriptions();
+        let first = subscriptions.join("teacher").unwrap();
+        let _second = subscriptions.join("teacher").unwrap();
+        let third = subscriptions.join("teacher");
+        assert_eq!(third.err(), Some(Refused::Quota));
+        assert!(subscriptions.join("another").is_ok());
+        drop(first);
+        assert!(subscriptions.join("teacher").is_ok());
+    }
+
+    #[test]
+    fn a_lost_link_closes_everybody_and_who_waits_is_refused() {
+        let subscriptions = subscriptions();
+        let confirmed_one = subscriptions.join("teacher").unwrap();
+        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        publish(&subscriptions, b"last").unwrap();
+        let mut waiting = subscriptions.join("another").unwrap();
+        subscriptions.link_lost();
+        assert_eq!(
+            received(&confirmed_one),
+            (vec!["last".to_owned()], Some(1011))
+        );
+        assert_eq!(
+            confirmed(&mut waiting),
+            Poll::Ready(Err(Refused::Unavailable))
+        );
+        assert_eq!(
+            subscriptions.join("teacher").err(),
+            Some(Refused::Unavailable)
+        );
+        assert_eq!(requests(&subscriptions), [""; 0]);
+    }
+
+    #[test]
+    fn after_the_link_is_back_a_user_with_a_closing_connection_is_subscribed_anew() {
+        let subscriptions = subscriptions();
+        let old = subscriptions.join("teacher").unwrap();
+        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        requests(&subscriptions);
+        subscriptions.link_lost();
+        subscriptions.link_up();
+        let mut new = subscriptions.join("teacher").unwrap();
+        assert_eq!(requests(&subscriptions), ["+ws:teacher"]);
+        assert_eq!(confirmed(&mut new), Poll::Pending);
+        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        assert_eq!(confirmed(&mut new), Poll::Ready(Ok(())));
+        publish(&subscriptions, b"news").unwrap();
+        assert_eq!(received(&old), (vec![], Some(1011)));
+        assert_eq!(received(&new), (vec!["news".to_owned()], None));
+        drop(old);
+        assert_eq!(requests(&subscriptions), [""; 0]);
+    }
+
+    #[test]
+    fn a_subscription_that_redis_ends_unasked_closes_its_user_alone() {
+        let subscriptions = subscriptions();
+        let teacher = subscriptions.join("teacher").unwrap();
+        let other = subscriptions.join("other").unwrap();
+        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        subscriptions.intake().subscribed(b"ws:other").unwrap();
+        subscriptions.intake().unsubscribed(CHANNEL).unwrap();
+        assert_eq!(received(&teacher).1, Some(1011));
+        assert_eq!(received(&other).1, None);
+    }
+
+    #[test]
+    fn an_answer_out_of_step_is_noticed() {
+        let subscriptions = subscriptions();
+        assert_eq!(subscriptions.intake().subscribed(CHANNEL), Err(OutOfStep));
+        assert_eq!(subscriptions.intake().unsubscribed(CHANNEL), Err(OutOfStep));
+        let _first = subscriptions.join("teacher").unwrap();
+        assert_eq!(subscriptions.intake().unsubscribed(CHANNEL), Err(OutOfStep));
+        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        assert_eq!(subscriptions.intake().subscribed(CHANNEL), Err(OutOfStep));
+    }
+
+    #[test]
+    fn a_message_that_is_not_text_is_refused_and_nobody_closes() {
+        let subscriptions = subscriptions();
+        let teacher = subscriptions.join("teacher").unwrap();
+        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        assert_eq!(publish(&subscriptions, &[0xFF]), Err(NotText));
+        assert_eq!(publish(&subscriptions, b"text"), Ok(()));
+        assert_eq!(received(&teacher), (vec!["text".to_owned()], None));
+    }
+
+    #[test]
+    fn a_stopped_service_closes_everybody_for_good() {
+        let subscriptions = subscriptions();
+        let teacher = subscriptions.join("teacher").unwrap();
+        let mut waiting = subscriptions.join("teacher").unwrap();
+        subscriptions.stop();
+        assert_eq!(received(&teacher).1, Some(1001));
+        assert_eq!(confirmed(&mut waiting), Poll::Ready(Err(Refused::Stopped)));
+        subscriptions.link_lost();
+        subscriptions.link_up();
+        assert_eq!(subscriptions.join("teacher").err(), Some(Refused::Stopped));
+    }
+}
