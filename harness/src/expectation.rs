@@ -36,7 +36,7 @@ impl fmt::Display for Difference {
 /// Every difference between `actual` and `expected`, in the order of `expected`.
 pub fn differences(expected: &Value, actual: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
-    compare(expected, actual, &mut String::new(), &mut found);
+    compare(expected, actual, "", &mut found);
     found
 }
 
@@ -86,7 +86,7 @@ fn stands_for(word: &str, value: &Value) -> Option<bool> {
     }
 }
 
-fn compare(expected: &Value, actual: &Value, pointer: &mut String, found: &mut Vec<Difference>) {
+fn compare(expected: &Value, actual: &Value, pointer: &str, found: &mut Vec<Difference>) {
     let mut differ = |pointer: &str, expected: String, actual: String| {
         found.push(Difference {
             pointer: pointer.to_owned(),
@@ -108,7 +108,7 @@ fn compare(expected: &Value, actual: &Value, pointer: &mut String, found: &mut V
             }
             for (name, value) in expected {
                 if let Some(actual) = actual.get(name) {
-                    compare(value, actual, &mut join(pointer, name), found);
+                    compare(value, actual, &join(pointer, name), found);
                 }
             }
         }
@@ -121,12 +121,7 @@ fn compare(expected: &Value, actual: &Value, pointer: &mut String, found: &mut V
                 );
             }
             for (index, (expected, actual)) in expected.iter().zip(actual).enumerate() {
-                compare(
-                    expected,
-                    actual,
-                    &mut join(pointer, &index.to_string()),
-                    found,
-                );
+                compare(expected, actual, &join(pointer, &index.to_string()), found);
             }
         }
         (Value::String(word), value) => match stands_for(word, value) {

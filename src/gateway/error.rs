@@ -50,7 +50,7 @@ pub enum Code {
 }
 
 /// An error on its way to the client. As a response it is only a status and headers until
-/// [`rendered`](Self::rendered), where the correlation id is known.
+/// rendered, where the correlation id is known.
 #[derive(Clone, Debug)]
 pub struct ApiError {
     code: Code,
