@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
 use crate::stage::{Lines, Stage};
-use crate::system::{self, Runtime, StartError, System};
+use crate::system::{self, Interruption, Runtime, StartError, System};
 
 /// The longest that one scenario may take: one that hangs does not hold up the run.
 const SCENARIO_DEADLINE: Duration = Duration::from_secs(60);
@@ -50,6 +50,7 @@ pub struct Broken {
 pub struct Theatre {
     system: Arc<System>,
     lines: Lines,
+    interruption: Interruption,
 }
 
 impl Theatre {
@@ -58,7 +59,7 @@ impl Theatre {
         runtime: Option<Runtime>,
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
-        let started = system::stop_on_signal()
+        let (started, interruption) = system::stop_on_signal()
             .map_err(|error| StartError(format!("no signal can be handled: {error}")))?;
         let system = Arc::new(System::start(runtime, say).await?);
         // The task that waits for signals lives as long as the runtime.
@@ -69,7 +70,11 @@ impl Theatre {
             Ok::<_, Failure>(lines)
         };
         match opened.await {
-            Ok(lines) => Ok(Self { system, lines }),
+            Ok(lines) => Ok(Self {
+                system,
+                lines,
+                interruption,
+            }),
             Err(failure) => {
                 let log = system.log_tail("websocket-service");
                 system.stop().await;
@@ -83,8 +88,17 @@ impl Theatre {
         &self.system
     }
 
-    /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one.
+    /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one. After a signal it never
+    /// returns: what happens while the system goes down is no verdict, and the process ends soon.
     pub async fn play(&self, scenario: &Scenario) -> Verdict {
+        tokio::select! {
+            biased;
+            () = self.interruption.wait() => std::future::pending().await,
+            verdict = self.verdict(scenario) => verdict,
+        }
+    }
+
+    async fn verdict(&self, scenario: &Scenario) -> Verdict {
         let stage = Stage::new(Arc::clone(&self.system), self.lines.clone());
         let mark = self.system.log_mark();
         let outcome = play_to_the_end(scenario, &stage).await;

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::standin::StandIns;
@@ -320,24 +320,40 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     cause.to_string()
 }
 
+/// What a signal does to a run: it takes down the system, then ends the process.
+#[derive(Clone)]
+pub struct Interruption(watch::Receiver<bool>);
+
 /// From now on SIGINT, SIGTERM and SIGHUP take down the system that is sent to the returned sender, then end this
 /// process with 128 + the signal's number. A signal that comes while the system starts waits for it: what is half
 /// started cannot be taken down.
-pub fn stop_on_signal() -> io::Result<oneshot::Sender<Arc<System>>> {
+pub fn stop_on_signal() -> io::Result<(oneshot::Sender<Arc<System>>, Interruption)> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let (sender, system) = oneshot::channel::<Arc<System>>();
+    let (interrupted, interruption) = watch::channel(false);
     tokio::spawn(async move {
         let status = tokio::select! {
             _ = interrupt.recv() => 130,
             _ = terminate.recv() => 143,
             _ = hangup.recv() => 129,
         };
+        interrupted.send_replace(true);
         if let Ok(Ok(system)) = timeout(START_DEADLINE, system).await {
             system.stop().await;
         }
         std::process::exit(status);
     });
-    Ok(sender)
+    Ok((sender, Interruption(interruption)))
+}
+
+impl Interruption {
+    /// Waits for a signal, in vain if none comes. What happens after it is no verdict on the contract.
+    pub async fn wait(&self) {
+        let mut changes = self.0.clone();
+        if changes.wait_for(|interrupted| *interrupted).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }

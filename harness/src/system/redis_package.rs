@@ -7,7 +7,10 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::StartError;
+use super::{StartError, owner};
+
+/// What the name of a directory begins with in which a package is being unpacked; its owner follows.
+const WORK: &str = "redis-unpack ";
 
 /// A Redis server's program, and where it finds libraries that the system may lack.
 pub(super) struct RedisProgram {
@@ -44,8 +47,9 @@ pub(super) async fn provide(say: &(dyn Fn(&str) + Sync)) -> Result<RedisProgram,
 async fn unpack(home: &Path) -> Result<(), String> {
     let parent = home.parent().unwrap_or(home);
     fs::create_dir_all(parent).map_err(|error| format!("{}: {error}", parent.display()))?;
+    sweep(parent);
     let work = tempfile::Builder::new()
-        .prefix("redis-unpack-")
+        .prefix(&format!("{WORK}{} ", owner::this_process()))
         .tempdir_in(parent)
         .map_err(|error| format!("{}: {error}", parent.display()))?;
     let at = |name: &str| work.path().join(name);
@@ -103,6 +107,17 @@ async fn unpack(home: &Path) -> Result<(), String> {
         // Another run was quicker: its tree is as good.
         Err(_) if home.join("usr/bin/redis-server").exists() => Ok(()),
         Err(error) => Err(format!("{}: {error}", home.display())),
+    }
+}
+
+/// Removes the directories of runs that were killed while they unpacked.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.strip_prefix(WORK).is_some_and(owner::is_gone) {
+            // What cannot be removed now is tried again by the next run that unpacks.
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
