@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
 use super::StartError;
@@ -13,29 +14,54 @@ pub(super) struct Binaries {
     pub api_gateway: PathBuf,
 }
 
-/// Builds the two programs and says where they are. Cargo's own messages go to standard error when it fails.
-pub(super) async fn build() -> Result<Binaries, StartError> {
+/// Builds the two programs and says where they are; `say` gets what cargo says while it has something to do.
+pub(super) async fn build(say: &(dyn Fn(&str) + Sync)) -> Result<Binaries, StartError> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["build", "--package", "notification-services", "--bins"])
+    let failed = |error: std::io::Error| {
+        StartError(format!(
+            "failed to run cargo to build the services: {error}"
+        ))
+    };
+    let mut child = Command::new(cargo)
+        // Together with the command line, whose dependencies have then the same features and are not built twice.
+        .args([
+            "build",
+            "--package",
+            "harness-cli",
+            "--package",
+            "notification-services",
+        ])
+        .args(["--bin", "websocket-service", "--bin", "api-gateway"])
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(crate::workspace())
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(|error| {
-            StartError(format!(
-                "failed to run cargo to build the services: {error}"
-            ))
-        })?;
-    if !output.status.success() {
-        return Err(StartError(format!(
-            "the services do not build:\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        )));
+        .spawn()
+        .map_err(failed)?;
+    let mut messages = String::new();
+    let mut said = String::new();
+    if let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) {
+        let mut lines = BufReader::new(stderr).lines();
+        let relay = async {
+            while let Some(line) = lines.next_line().await? {
+                if ["Compiling", "Blocking", "Downloading"]
+                    .iter()
+                    .any(|word| line.trim().starts_with(word))
+                {
+                    say(&line);
+                }
+                said.push_str(&line);
+                said.push('\n');
+            }
+            Ok(())
+        };
+        tokio::try_join!(relay, stdout.read_to_string(&mut messages)).map_err(failed)?;
     }
-    let messages = String::from_utf8_lossy(&output.stdout);
+    if !child.wait().await.map_err(failed)?.success() {
+        return Err(StartError(format!("the services do not build:\n{said}")));
+    }
     Ok(Binaries {
         websocket_service: executable(&messages, "websocket-service")?,
         api_gateway: executable(&messages, "api-gateway")?,

@@ -117,7 +117,7 @@ impl System {
         };
         let jwt_secret = uuid::Uuid::new_v4().to_string();
         let log = Log::default();
-        let binaries = binaries::build().await?;
+        let binaries = binaries::build(say).await?;
         match runtime {
             Runtime::Containers => {
                 let standins = StandIns::start([0, 0, 0, 0]).await?;
