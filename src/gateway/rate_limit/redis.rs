@@ -50,9 +50,10 @@ impl RedisLimiter {
         if let Some(connection) = &*slot {
             return Ok(connection.clone());
         }
+        // One deadline for all of it stands in `take`.
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.deadline))
-            .set_response_timeout(Some(self.deadline));
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
         let connection = self
             .client
             .get_multiplexed_async_connection_with_config(&config)

@@ -269,7 +269,7 @@ async fn an_upload_that_is_too_long_is_a_413(#[case] framing: &str, #[case] body
 #[tokio::test]
 async fn a_client_that_takes_too_long_is_told_so(#[case] deadline: &str) {
     let url = stub::silent().await;
-    let gateway = start(&[("FILE_SERVICE_URL", &url), (deadline, "0.3")]).await;
+    let gateway = start(&[("FILE_SERVICE_URL", &url), (deadline, "1")]).await;
     let mut stream = gateway.connect().await;
     stream
         .write_all((head("content-length: 10\r\n") + "x").as_bytes())

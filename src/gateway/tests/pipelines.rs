@@ -161,7 +161,7 @@ async fn a_long_body_is_a_413() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_a_408() {
-    let gateway = start(&[("CLIENT_TIMEOUT", "0.2")]).await;
+    let gateway = start(&[("CLIENT_TIMEOUT", "1")]).await;
     let mut stream = gateway.connect().await;
     let head = format!(
         "POST /v1/batches/{BATCH}/pipelines HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\

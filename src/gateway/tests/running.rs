@@ -25,6 +25,8 @@ use crate::settings::Environment;
 pub const BATCH: &str = "7d2f9a30-6c1b-4c8e-9a55-2f1f0e6b7a11";
 pub const CORRELATION: &str = "3f0c8b1e-7c55-4a53-9f4e-0d6f0f7f2f11";
 
+// Longer than a loaded machine ever takes.
+const PATIENCE: Duration = Duration::from_secs(20);
 const SECRET: &str = "secret";
 const NOWHERE: &str = "http://127.0.0.1:1";
 
@@ -80,9 +82,9 @@ pub fn token(user: &str) -> String {
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap()
 }
 
-/// What `future` comes to; a test that waits longer than a loaded machine ever takes has failed to see `what`.
+/// What `future` comes to; a test that waits too long has failed to see `what`.
 pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(20), future)
+    tokio::time::timeout(PATIENCE, future)
         .await
         .unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
@@ -211,6 +213,7 @@ fn settings(variables: &[(&str, &str)]) -> Settings {
 fn client() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
+        .timeout(PATIENCE)
         .redirect(Policy::none())
         .build()
         .unwrap()

@@ -108,7 +108,12 @@ async fn an_unreachable_aggregator_is_a_503() {
 #[tokio::test]
 async fn a_connection_that_does_not_come_about_is_a_504() {
     let (url, _queue) = stub::unconnectable();
-    let gateway = start(&[("RESULT_AGGREGATOR_URL", &url), ("CONNECT_TIMEOUT", "0.2")]).await;
+    let gateway = start(&[
+        ("RESULT_AGGREGATOR_URL", &url),
+        ("CONNECT_TIMEOUT", "0.2"),
+        ("FIRST_BYTE_TIMEOUT", "600"),
+    ])
+    .await;
     let answer = gateway.get(&of(BATCH)).await;
     assert_eq!(answer.status(), 504);
     assert_eq!(code_of(answer).await, "DOWNSTREAM_TIMEOUT");
