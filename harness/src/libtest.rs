@@ -13,7 +13,7 @@ use crate::system::Runtime;
 
 /// Exit status when the system did not start.
 const NOT_STARTED: u8 = 2;
-/// Exit status when a fixture cannot be read.
+/// Exit status when a fixture cannot be read, or the runtime is none.
 const USAGE: u8 = 3;
 
 /// Plays `scenarios` as the tests of this binary, on one system that is gone when this returns.
@@ -42,7 +42,10 @@ pub fn main(scenarios: Result<Vec<Scenario>, FixtureError>) -> ExitCode {
     };
     let chosen = match chosen_runtime() {
         Ok(chosen) => chosen,
-        Err(message) => return not_started(&message),
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::from(USAGE);
+        }
     };
     let theatre = match runtime.block_on(Theatre::start(chosen, &|line| eprintln!("{line}"))) {
         Ok(theatre) => Arc::new(theatre),

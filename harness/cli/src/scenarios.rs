@@ -35,6 +35,12 @@ fn unmatched(filter: &str, scenarios: &[Scenario]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for scenario in scenarios {
         names.push(&scenario.id);
+        names.extend(
+            scenario
+                .id
+                .match_indices('/')
+                .map(|(at, _)| &scenario.id[..at]),
+        );
         names.extend(scenario.id.split('/'));
     }
     names.sort_unstable();
