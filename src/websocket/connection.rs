@@ -647,6 +647,18 @@ mod tests {
         assert_eq!(rest.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 
+    #[tokio::test]
+    async fn what_a_slow_consumer_has_not_begun_to_read_it_does_not_get() {
+        let mut open = Open::new(PATIENT, b"", |script| {
+            script.frames = VecDeque::from([frame::encode(Opcode::Text, b"late")]);
+            script.close = Some(close::SLOW_CONSUMER.clone());
+        })
+        .await;
+        open.closed(1013).await;
+        open.send(0x88, b"").await;
+        assert_eq!(open.ended().await[0], "end");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_client_that_asks_and_does_not_read_the_answers_is_no_longer_read() {
         let mut open = Open::new(PATIENT, b"", |_| {}).await;
