@@ -97,3 +97,20 @@ fn token(query: &str) -> String {
         .map(|token| percent_decode_str(token).decode_utf8_lossy().into_owned())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::alone("token=abc", "abc")]
+    #[case::among_others("a=b&token=abc&c", "abc")]
+    #[case::encoded("token=a%2Eb", "a.b")]
+    #[case::first_of_two("token=abc&token=def", "abc")]
+    #[case::none("tokens=abc", "")]
+    #[case::empty("", "")]
+    fn the_token_is_found_in_the_query(#[case] query: &str, #[case] expected: &str) {
+        assert_eq!(token(query), expected);
+    }
+}

@@ -366,3 +366,312 @@ fn after(instant: Instant, duration: Duration) -> Instant {
 fn has_passed(time: SystemTime) -> bool {
     time <= SystemTime::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+    use tokio::task::JoinHandle;
+
+    const PATIENT: Rules = Rules {
+        ping_interval: Duration::from_secs(3600),
+        idle_timeout: Duration::from_secs(3600),
+        message_limit: 100,
+    };
+
+    /// A session that sends `frames`, closes as `close`, and tells what happens to it.
+    struct Script {
+        frames: VecDeque<Bytes>,
+        close: Option<Close>,
+        expires_at: Option<SystemTime>,
+        story: UnboundedSender<String>,
+    }
+
+    impl Session for Script {
+        fn receive(&mut self, kind: Kind, bytes: &[u8], last: bool) -> Option<Bytes> {
+            let text = String::from_utf8_lossy(bytes);
+            let _ = self.story.send(format!("{kind:?} {text} {last}"));
+            (bytes == b"echo").then(|| frame::encode(Opcode::Text, bytes))
+        }
+
+        fn poll(&mut self, _: &mut Context<'_>, frames: &mut VecDeque<Bytes>) -> Poll<Close> {
+            frames.append(&mut self.frames);
+            self.close.clone().map_or(Poll::Pending, Poll::Ready)
+        }
+
+        fn sent(&mut self, frames: usize, bytes: usize) {
+            let _ = self.story.send(format!("sent {frames} of {bytes}"));
+        }
+
+        fn end(&mut self) {
+            let _ = self.story.send("end".to_owned());
+        }
+
+        fn expires_at(&self) -> Option<SystemTime> {
+            self.expires_at
+        }
+    }
+
+    struct Open {
+        client: TcpStream,
+        story: UnboundedReceiver<String>,
+        connection: JoinHandle<()>,
+    }
+
+    impl Open {
+        async fn new(rules: Rules, leftover: &[u8], prepare: impl FnOnce(&mut Script)) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap())
+                .await
+                .unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let (sender, story) = unbounded_channel();
+            let mut script = Script {
+                frames: VecDeque::new(),
+                close: None,
+                expires_at: None,
+                story: sender,
+            };
+            prepare(&mut script);
+            let leftover = Bytes::copy_from_slice(leftover);
+            let connection = Connection::new(stream, leftover, script, rules, "id".into());
+            Self {
+                client,
+                story,
+                connection: tokio::spawn(connection),
+            }
+        }
+
+        async fn send(&mut self, first: u8, payload: &[u8]) {
+            self.client
+                .write_all(&masked(first, payload))
+                .await
+                .unwrap();
+        }
+
+        /// The next frame: its first byte and its payload, which must be short.
+        async fn frame(&mut self) -> (u8, Vec<u8>) {
+            let [first, length] = self.read().await;
+            let mut payload = vec![0; usize::from(length)];
+            self.client.read_exact(&mut payload).await.unwrap();
+            (first, payload)
+        }
+
+        async fn read<const N: usize>(&mut self) -> [u8; N] {
+            let mut bytes = [0; N];
+            self.client.read_exact(&mut bytes).await.unwrap();
+            bytes
+        }
+
+        /// Expects a close of `code`, with the JSON reason.
+        async fn closed(&mut self, code: u16) {
+            let (first, payload) = self.frame().await;
+            let reason = String::from_utf8_lossy(&payload[2..]);
+            assert_eq!(
+                (first, &payload[..2]),
+                (0x88, &code.to_be_bytes()[..]),
+                "{reason}"
+            );
+            assert!(reason.ends_with(r#""correlation_id":"id"}"#), "{reason}");
+        }
+
+        /// Expects the end of the stream, and of the connection once the client ends its side.
+        async fn ended(mut self) -> Vec<String> {
+            assert_eq!(
+                self.client.read(&mut [0]).await.unwrap(),
+                0,
+                "the stream goes on"
+            );
+            drop(self.client);
+            self.connection.await.unwrap();
+            let mut story = Vec::new();
+            while let Some(part) = self.story.recv().await {
+                story.push(part);
+            }
+            story
+        }
+    }
+
+    fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mask = [1, 2, 3, 4];
+        let masked = payload.iter().zip(mask.iter().cycle());
+        let header = [first, 0x80 | payload.len() as u8, 1, 2, 3, 4];
+        let masked = masked.map(|(byte, mask)| byte ^ mask);
+        header.into_iter().chain(masked).collect()
+    }
+
+    #[tokio::test]
+    async fn a_sessions_frames_are_sent_in_order_and_then_its_close() {
+        let mut open = Open::new(PATIENT, b"", |script| {
+            script.frames = (0..200)
+                .map(|n| frame::encode(Opcode::Text, &[n]))
+                .collect();
+            script.close = Some(close::UNAVAILABLE.clone());
+        })
+        .await;
+        for n in 0..200 {
+            assert_eq!(open.frame().await, (0x81, vec![n]));
+        }
+        open.closed(1011).await;
+        open.send(0x88, &1011_u16.to_be_bytes()).await;
+        let story = open.ended().await;
+        assert_eq!(
+            story[0], "end",
+            "the session ends before its last frames are written"
+        );
+        let sent = story
+            .iter()
+            .filter_map(|part| part.strip_prefix("sent "))
+            .map(|part| {
+                let (frames, bytes) = part.split_once(" of ").unwrap();
+                (
+                    frames.parse::<usize>().unwrap(),
+                    bytes.parse::<usize>().unwrap(),
+                )
+            });
+        assert_eq!(sent.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1)), (200, 600));
+    }
+
+    #[tokio::test]
+    async fn what_the_client_says_reaches_the_session_even_right_behind_the_handshake() {
+        let leftover = [masked(0x01, b"he"), masked(0x89, b"?"), masked(0x80, b"y")].concat();
+        let mut open = Open::new(PATIENT, &leftover, |_| {}).await;
+        assert_eq!(open.frame().await, (0x8A, b"?".to_vec()));
+        open.send(0x81, b"echo").await;
+        assert_eq!(open.frame().await, (0x81, b"echo".to_vec()));
+        open.send(0x88, b"").await;
+        assert_eq!(open.frame().await, (0x88, vec![]));
+        let story = open.ended().await;
+        assert_eq!(
+            story[..3],
+            ["Text he false", "Text y true", "Text echo true"]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_clients_close_is_answered_with_its_code_and_the_end_of_the_stream() {
+        let mut open = Open::new(PATIENT, b"", |_| {}).await;
+        open.send(0x88, &[0x0F, 0xA0, b'b', b'y', b'e']).await;
+        assert_eq!(open.frame().await, (0x88, vec![0x0F, 0xA0]));
+        assert_eq!(open.ended().await[0], "end");
+    }
+
+    #[rstest]
+    #[case::end_of_stream(false)]
+    #[case::reset(true)]
+    #[tokio::test]
+    async fn a_client_that_goes_without_a_word_ends_its_session(#[case] reset: bool) {
+        let mut open = Open::new(PATIENT, b"", |_| {}).await;
+        if reset {
+            open.client.set_zero_linger().unwrap();
+        }
+        drop(open.client);
+        assert_eq!(open.story.recv().await.as_deref(), Some("end"));
+        open.connection.await.unwrap();
+    }
+
+    #[rstest]
+    #[case::protocol(masked(0x83, b""), 1002)]
+    #[case::not_utf8(masked(0x81, &[0xFF]), 1007)]
+    #[case::too_big(masked(0x82, &[b'x'; 101]), 1009)]
+    #[tokio::test]
+    async fn a_violation_closes_though_the_client_goes_on_sending(
+        #[case] violation: Vec<u8>,
+        #[case] code: u16,
+    ) {
+        let mut open = Open::new(PATIENT, b"", |_| {}).await;
+        open.client.write_all(&violation).await.unwrap();
+        open.client.write_all(&[0xFF; 20_000]).await.unwrap();
+        open.closed(code).await;
+        open.ended().await;
+    }
+
+    #[tokio::test]
+    async fn a_token_that_has_expired_closes() {
+        let mut open = Open::new(PATIENT, b"", |script| {
+            script.expires_at = Some(SystemTime::now());
+        })
+        .await;
+        open.closed(1008).await;
+        open.send(0x88, b"").await;
+        open.ended().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_is_pinged_and_then_closed() {
+        let rules = Rules {
+            ping_interval: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(100),
+            ..PATIENT
+        };
+        let mut open = Open::new(rules, b"", |_| {}).await;
+        for _ in 0..3 {
+            assert_eq!(open.frame().await, (0x89, vec![]));
+        }
+        open.closed(1001).await;
+        open.send(0x88, b"").await;
+        open.ended().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_frame_of_the_client_puts_the_idle_close_off() {
+        let rules = Rules {
+            ping_interval: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(100),
+            ..PATIENT
+        };
+        let mut open = Open::new(rules, b"", |_| {}).await;
+        for _ in 0..10 {
+            assert_eq!(open.frame().await, (0x89, vec![]));
+            open.send(0x8A, b"").await;
+            // The session hears of it before time goes on.
+            open.send(0x82, b"").await;
+            assert_eq!(open.story.recv().await.unwrap(), "Binary  true");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_is_cut_off() {
+        let mut open = Open::new(PATIENT, b"", |script| {
+            let frame = frame::encode(Opcode::Binary, &vec![0; 1 << 20]);
+            script.frames = std::iter::repeat_n(frame, 64).collect();
+            script.close = Some(close::SHUTDOWN.clone());
+        })
+        .await;
+        assert_eq!(open.story.recv().await.as_deref(), Some("end"));
+        open.connection.await.unwrap();
+        let rest = tokio::io::copy(&mut open.client, &mut tokio::io::sink()).await;
+        assert_eq!(rest.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn what_a_slow_consumer_has_not_begun_to_read_it_does_not_get() {
+        let mut open = Open::new(PATIENT, b"", |script| {
+            script.frames = VecDeque::from([frame::encode(Opcode::Text, b"late")]);
+            script.close = Some(close::SLOW_CONSUMER.clone());
+        })
+        .await;
+        open.closed(1013).await;
+        open.send(0x88, b"").await;
+        assert_eq!(open.ended().await[0], "end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_asks_and_does_not_read_the_answers_is_no_longer_read() {
+        let mut open = Open::new(PATIENT, b"", |_| {}).await;
+        let pings = masked(0x89, &[b'x'; 100]).repeat(1000);
+        // Time goes on only when neither side can: then everything that may wait does.
+        let blocked = async {
+            // A hundred megabytes: far more than the system holds for the two of them.
+            for _ in 0..1000 {
+                open.client.write_all(&pings).await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(1), blocked)
+            .await
+            .expect_err("the answers pile up");
+    }
+}

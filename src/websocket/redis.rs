@@ -148,3 +148,36 @@ impl fmt::Debug for RedisAddress {
         fmt::Display::fmt(self, formatter)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::plain("redis://redis", "redis://redis:6379/0")]
+    #[case::port_and_database("redis://redis:7000/3", "redis://redis:7000/3")]
+    #[case::password("redis://:secret@redis", "redis://***@redis:6379/0")]
+    #[case::user("redis://me:secret@redis", "redis://***@redis:6379/0")]
+    fn an_address_is_shown_without_credentials(#[case] url: &str, #[case] shown: &str) {
+        let address = RedisAddress::parse(url).unwrap();
+        assert_eq!(address.to_string(), shown);
+        assert_eq!(format!("{address:?}"), shown);
+    }
+
+    #[rstest]
+    #[case::tls("rediss://redis")]
+    #[case::other("http://redis")]
+    #[case::no_host("redis://")]
+    #[case::database("redis://redis/one")]
+    fn another_address_is_refused(#[case] url: &str) {
+        assert!(RedisAddress::parse(url).is_err());
+    }
+
+    #[test]
+    fn credentials_are_decoded() {
+        let address = RedisAddress::parse("redis://me:s%40crit@redis").unwrap();
+        assert_eq!(address.username.as_deref(), Some("me"));
+        assert_eq!(address.password.as_deref(), Some("s@crit"));
+    }
+}

@@ -174,3 +174,33 @@ fn json(status: StatusCode, body: &Value) -> Plain {
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::sane("Support-Case:7_a.b", true)]
+    #[case::longest(
+        "x234567890123456789012345678901234567890123456789012345678901234",
+        true
+    )]
+    #[case::empty("", false)]
+    #[case::too_long(
+        "x2345678901234567890123456789012345678901234567890123456789012345",
+        false
+    )]
+    #[case::quotes("\"}", false)]
+    #[case::blank("a b", false)]
+    fn a_correlation_id_is_taken_over_when_it_is_sane(
+        #[case] sent: &'static str,
+        #[case] taken: bool,
+    ) {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-correlation-id", HeaderValue::from_static(sent));
+        let id = correlation_id(&headers);
+        assert_eq!(*id == *sent, taken, "{id}");
+        assert!(taken || Uuid::parse_str(&id).is_ok(), "{id}");
+    }
+}

@@ -139,3 +139,77 @@ impl Origins {
             .any(|own| own.as_bytes().eq_ignore_ascii_case(origin))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract() {
+        let mut environment = environment(&[("JWT_SECRET_KEY", "secret")]);
+        let settings = Settings::from_environment(&mut environment);
+        let settings = environment.finish(settings).unwrap();
+        assert_eq!(settings.port, 8080);
+        assert_eq!(settings.redis.to_string(), "redis://localhost:6379/0");
+        assert_eq!(settings.channel_prefix, "ws");
+        assert_eq!(settings.connections_per_user, 5);
+        assert_eq!(settings.rules.ping_interval, Duration::from_secs(30));
+        assert_eq!(settings.rules.idle_timeout, Duration::from_secs(300));
+        assert_eq!(settings.rules.message_limit, 65_536);
+        assert!(!format!("{settings:?}").contains("secret"));
+    }
+
+    #[test]
+    fn every_bad_variable_is_named_and_no_secret_shown() {
+        let mut environment = environment(&[
+            ("REDIS_URL", "rediss://me:hush@redis"),
+            ("WEBSOCKET_PORT", "99999"),
+            ("WEBSOCKET_MAX_CONNECTIONS_PER_USER", "0"),
+            ("WEBSOCKET_PING_INTERVAL", "-1"),
+            ("WEBSOCKET_IDLE_TIMEOUT", "soon"),
+            ("WEBSOCKET_REDIS_HEALTH_INTERVAL", "0"),
+            ("WEBSOCKET_QUEUE_MESSAGES", "1.5"),
+            ("WEBSOCKET_QUEUE_BYTES", "many"),
+            ("CORS_ORIGINS", "https://app.example,*"),
+        ]);
+        let settings = Settings::from_environment(&mut environment);
+        let error = environment.finish(settings).err().unwrap();
+        let message = error.to_string();
+        for name in [
+            "JWT_SECRET_KEY",
+            "REDIS_URL",
+            "WEBSOCKET_PORT",
+            "WEBSOCKET_MAX_CONNECTIONS_PER_USER",
+            "WEBSOCKET_PING_INTERVAL",
+            "WEBSOCKET_IDLE_TIMEOUT",
+            "WEBSOCKET_REDIS_HEALTH_INTERVAL",
+            "WEBSOCKET_QUEUE_MESSAGES",
+            "WEBSOCKET_QUEUE_BYTES",
+            "CORS_ORIGINS",
+        ] {
+            assert_eq!(message.matches(name).count(), 1, "{name} in {message}");
+        }
+        assert!(!message.contains("hush"), "{message}");
+    }
+
+    #[rstest]
+    #[case::same("https://app.example", true)]
+    #[case::case_of_the_host("https://APP.example", true)]
+    #[case::other_port("https://app.example:444", false)]
+    #[case::other_scheme("http://app.example", false)]
+    #[case::opaque("null", false)]
+    fn an_origin_is_allowed_whole(#[case] origin: &'static str, #[case] allowed: bool) {
+        let mut environment =
+            environment(&[("CORS_ORIGINS", "https://app.example, http://b:3000")]);
+        let origins = Origins::from_environment(&mut environment);
+        assert_eq!(origins.allow(&HeaderValue::from_static(origin)), allowed);
+    }
+}
