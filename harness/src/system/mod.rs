@@ -1,19 +1,24 @@
 //! A running system: Redis, a websocket service, an API gateway and the stand-ins behind it.
 //!
-//! - [`containers`]: parts in containers, the only place that knows testcontainers
-//! - [`processes`]: the same parts as child processes
-//! - [`binaries`]: the services' programs, built by cargo
-//! - [`redis_package`]: a real Redis from the operating system's package
-//! - [`owner`]: who owns what was started, so that a dead run's remains can be told from a living run's
-//! - [`log`]: what the parts printed, kept for a scenario that fails
+//! - `containers`: parts in containers, the only place that knows testcontainers
+//! - `processes`: the same parts as child processes
+//! - `children`: child processes that do not outlive this one
+//! - `binaries`: the services' programs, built by cargo
+//! - `image`: an image from a program and its libraries
+//! - `redis_package`: a real Redis from the operating system's package
+//! - `redis_server`: that Redis alone
+//! - `owner`: who owns what was started, so that a dead run's remains can be told from a living run's
+//! - `log`: what the parts printed, kept for a scenario that fails
 
 mod binaries;
+mod children;
 mod containers;
 mod image;
 mod log;
 mod owner;
 mod processes;
 mod redis_package;
+mod redis_server;
 
 use std::fmt;
 use std::io;
@@ -29,6 +34,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::standin::StandIns;
 use log::Log;
 pub use log::Mark;
+pub use redis_server::RedisServer;
 
 /// How long a system may take from its first process to its last ready check.
 const START_DEADLINE: Duration = Duration::from_secs(60);

@@ -1,8 +1,8 @@
 //! The gateway has lost nothing and kept no trace of its WebSocket.
 //!
-//! - [`interactions`]: every interaction fixture
-//! - [`legacy`]: the WebSocket route that is gone
-//! - [`end_to_end`]: from a call of the gateway to every connection of a teacher
+//! - `interactions`: every interaction fixture
+//! - `legacy`: the WebSocket route that is gone
+//! - `end_to_end`: from a call of the gateway to every connection of a teacher
 
 mod end_to_end;
 mod interactions;

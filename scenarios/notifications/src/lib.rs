@@ -1,10 +1,10 @@
 //! Notifications reach exactly the right clients.
 //!
-//! - [`events`]: every notification fixture, delivered as it was published
-//! - [`delivery`]: once to each connection, in order, to nobody else
-//! - [`tokens`]: who is refused, and how a browser sees it
-//! - [`connections`]: the endpoint, the limit, what clients send, coming and going
-//! - [`health`]: what the service says about itself
+//! - `events`: every notification fixture, delivered as it was published
+//! - `delivery`: once to each connection, in order, to nobody else
+//! - `tokens`: who is refused, and how a browser sees it
+//! - `connections`: the endpoint, the limit, what clients send, coming and going
+//! - `health`: what the service says about itself
 
 mod connections;
 mod delivery;

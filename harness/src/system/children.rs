@@ -1,0 +1,150 @@
+//! Child processes that do not outlive this one.
+//!
+//! A guardian, a shell that waits for the end of its input, kills the children when this process dies without
+//! having done so, even by SIGKILL: the kernel closes the pipe.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+
+use super::StartError;
+use super::log::Log;
+
+/// Reads process ids from standard input; at its end kills those processes, unless told `done`.
+const GUARDIAN: &str = "trap '' INT TERM HUP
+pids=
+while read -r word; do
+  case $word in
+    done) exit 0 ;;
+    *) pids=\"$pids $word\" ;;
+  esac
+done
+for pid in $pids; do kill -KILL \"$pid\" 2>/dev/null; done";
+
+/// Ports are taken from below the range that the kernel gives to outgoing connections, so that none of those can
+/// take one between its choice and its use.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// Running children. [`stop`](Self::stop) ends them and waits; a drop kills them.
+pub(super) struct Children {
+    children: Vec<(&'static str, Child)>,
+    guardian: Guardian,
+    log: Log,
+}
+
+struct Guardian {
+    shell: Child,
+    input: ChildStdin,
+}
+
+impl Children {
+    /// None yet; their output will go to `log`.
+    pub fn new(log: &Log) -> Result<Self, StartError> {
+        let guardian = Guardian::start()
+            .map_err(|error| StartError(format!("failed to start a shell: {error}")))?;
+        Ok(Self {
+            children: Vec::new(),
+            guardian,
+            log: log.clone(),
+        })
+    }
+
+    /// Starts `command` as the child `name`.
+    pub async fn spawn(&mut self, name: &'static str, mut command: Command) -> io::Result<()> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A Ctrl-C in the terminal is for this process, which then ends the children in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        if let Some(pid) = child.id() {
+            self.guardian.watch(pid).await?;
+        }
+        if let Some(stdout) = child.stdout.take() {
+            keep_lines(name, stdout, &self.log);
+        }
+        if let Some(stderr) = child.stderr.take() {
+            keep_lines(name, stderr, &self.log);
+        }
+        self.children.push((name, child));
+        Ok(())
+    }
+
+    /// Kills the children and waits until they are gone.
+    pub async fn stop(mut self) {
+        for (_, child) in &mut self.children {
+            // An error means that it has ended already.
+            let _ = child.start_kill();
+        }
+        for (_, child) in &mut self.children {
+            let _ = child.wait().await;
+        }
+        self.guardian.dismiss().await;
+    }
+
+    /// How the child `name` ended, if it did.
+    pub fn ended(&mut self, name: &str) -> Option<String> {
+        let (_, child) = self.children.iter_mut().find(|(part, _)| *part == name)?;
+        match child.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(format!("ended ({status})")),
+            Err(error) => Some(format!("is gone: {error}")),
+        }
+    }
+}
+
+impl Guardian {
+    fn start() -> io::Result<Self> {
+        let mut shell = Command::new("sh")
+            .args(["-c", GUARDIAN])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        let input = shell.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Self { shell, input })
+    }
+
+    async fn watch(&mut self, pid: u32) -> io::Result<()> {
+        self.input.write_all(format!("{pid}\n").as_bytes()).await
+    }
+
+    async fn dismiss(mut self) {
+        let _ = self.input.write_all(b"done\n").await;
+        drop(self.input);
+        let _ = self.shell.wait().await;
+    }
+}
+
+fn keep_lines(name: &'static str, stream: impl AsyncRead + Send + Unpin + 'static, log: &Log) {
+    let log = log.clone();
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            log.push(name, &line);
+        }
+    });
+}
+
+/// A loopback port that nobody listens on, another one each call.
+pub(super) fn free_port() -> Result<u16, StartError> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Runs that are alive at the same time begin far from each other.
+    let size = PORTS.end - PORTS.start;
+    let start = (std::process::id().wrapping_mul(7919) % u32::from(size)) as u16;
+    for _ in 0..size {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed) % size;
+        let port = PORTS.start + (start + step) % size;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(StartError(format!("no free port in {PORTS:?}")))
+}
