@@ -181,15 +181,19 @@ impl<S: Session> Connection<S> {
     /// Writes what waits; ready when nothing does.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.writing.is_empty() {
-            let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
-            let mut count = 0;
-            for (slice, frame) in slices.iter_mut().zip(&self.writing) {
-                let skip = if count == 0 { self.written } else { 0 };
-                *slice = IoSlice::new(&frame[skip..]);
-                count += 1;
-            }
             let stream = Pin::new(&mut self.stream);
-            match ready!(stream.poll_write_vectored(context, &slices[..count]))? {
+            let polled = if self.writing.len() == 1 {
+                stream.poll_write(context, &self.writing[0][self.written..])
+            } else {
+                let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
+                let count = self.writing.len().min(WRITE_FRAMES);
+                for (slice, frame) in slices.iter_mut().zip(&self.writing) {
+                    *slice = IoSlice::new(frame);
+                }
+                slices[0].advance(self.written);
+                stream.poll_write_vectored(context, &slices[..count])
+            };
+            match ready!(polled)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 bytes => self.wrote(bytes),
             }

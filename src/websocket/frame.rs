@@ -49,7 +49,13 @@ impl Opcode {
 /// One whole frame. A control frame's payload must not be longer than [`CONTROL_PAYLOAD`].
 pub fn encode(opcode: Opcode, payload: &[u8]) -> Bytes {
     debug_assert!(!opcode.is_control() || payload.len() <= CONTROL_PAYLOAD);
-    let mut frame = Vec::with_capacity(payload.len() + 10);
+    let header = match payload.len() {
+        0..=125 => 2,
+        126..=0xFFFF => 4,
+        _ => 10,
+    };
+    // Exactly as large as needed: `Bytes` takes such a vector over as it is.
+    let mut frame = Vec::with_capacity(header + payload.len());
     frame.push(FIN | opcode as u8);
     match payload.len() {
         length @ 0..=125 => frame.push(length as u8),

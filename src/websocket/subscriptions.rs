@@ -8,7 +8,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
 use super::close::{self, Close};
@@ -199,14 +198,18 @@ impl Intake<'_> {
             return Ok(());
         };
         // While a request is unanswered this belongs to a subscription that has ended.
-        if channel.unanswered > 0 || channel.members.is_empty() {
+        if channel.unanswered > 0 {
             return Ok(());
         }
+        let Some((last, others)) = channel.members.split_last() else {
+            return Ok(());
+        };
         std::str::from_utf8(payload).map_err(|_| NotText)?;
-        let frame: Bytes = frame::encode(Opcode::Text, payload);
-        for member in &channel.members {
+        let frame = frame::encode(Opcode::Text, payload);
+        for member in others {
             member.push(frame.clone());
         }
+        last.push(frame);
         Ok(())
     }
 
