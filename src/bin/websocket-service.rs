@@ -49,6 +49,7 @@ async fn main() -> ExitCode {
     };
     info!(
         version = env!("CARGO_PKG_VERSION"),
+        address = listener.local_addr().ok().map(tracing::field::display),
         settings = ?settings,
         "websocket service started"
     );
