@@ -4,7 +4,7 @@
 //! - [`gateway`]: the API gateway, HTTP only
 //! - [`auth`]: what makes a token acceptable, and the words for why one is not
 //! - [`settings`]: configuration from the environment, every bad variable named at once
-//! - [`telemetry`]: logs as JSON lines
+//! - [`telemetry`]: logs as JSON lines, and traces for a collector
 //! - [`shutdown`]: SIGTERM and SIGINT as one cancellation
 
 pub mod auth;

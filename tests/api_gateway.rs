@@ -106,3 +106,20 @@ fn it_says_what_it_is_set_to_and_ends_with_zero_when_told_to() {
     let (code, message) = ended(process);
     assert_eq!(code, Some(0), "{message}");
 }
+
+// The standard name may be set for everybody on a machine, in whichever form they need.
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn a_build_without_traces_says_so_and_serves() {
+    let collector = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4317");
+    let mut process = start(
+        REQUIRED
+            .into_iter()
+            .chain([("API_GATEWAY_PORT", "0"), collector]),
+    );
+    let logs = BufReader::new(process.0.stdout.take().unwrap());
+    let lines: Vec<String> = logs.lines().take(2).map(Result::unwrap).collect();
+    assert!(lines[0].contains("without `otlp`"), "{lines:?}");
+    assert!(lines[0].contains(collector.0), "{lines:?}");
+    assert!(lines[1].contains("address"), "{lines:?}");
+}

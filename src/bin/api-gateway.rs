@@ -13,7 +13,8 @@ use tokio::net::TcpListener;
 
 fn main() -> ExitCode {
     let mut environment = Environment::of_process();
-    let filter = telemetry::filter_from_environment(&mut environment, settings::PREFIX);
+    let telemetry =
+        telemetry::Settings::from_environment(&mut environment, settings::PREFIX, "api_gateway");
     let settings = settings::Settings::from_environment(&mut environment);
     let settings = match environment.finish(settings) {
         Ok(settings) => settings,
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    telemetry::start(filter);
+    let _telemetry = telemetry::start(telemetry);
     match serve(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

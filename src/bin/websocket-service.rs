@@ -14,7 +14,8 @@ use tracing::info;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let mut environment = Environment::of_process();
-    let filter = telemetry::filter_from_environment(&mut environment, "");
+    let telemetry =
+        telemetry::Settings::from_environment(&mut environment, "", "websocket_service");
     let settings = Settings::from_environment(&mut environment);
     let settings = match environment.finish(settings) {
         Ok(settings) => settings,
@@ -23,7 +24,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    telemetry::start(filter);
+    let _telemetry = telemetry::start(telemetry);
 
     let address = ("0.0.0.0", settings.port);
     let listener = match TcpListener::bind(address).await {

@@ -13,12 +13,13 @@ use reqwest::Url;
 use reqwest::redirect::Policy;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
-use tracing::warn;
+use tracing::{Instrument, warn};
 
 use super::error::{ApiError, Code};
 use super::metrics::Metrics;
 use super::settings::{Deadlines, Sizes};
 use super::upload::{self, Fault, Progress};
+use crate::telemetry;
 
 // Below the 5 s after which common servers close an idle connection: a request that meets the closing one fails, and
 // one with a streamed body cannot be sent again.
@@ -93,14 +94,22 @@ impl Downstream {
         &self,
         method: Method,
         path: &str,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         body: Body,
     ) -> Result<Response<reqwest::Body>, Failure> {
+        let trace = telemetry::call(&method, self.service, &mut headers);
         let begun = Instant::now();
-        let answer = self.answer(method, path, headers, body).await;
+        let answer = self.answer(method, path, headers, body);
+        let answer = answer.instrument(trace.clone()).await;
         let outcome = match &answer {
-            Ok(answer) => answer.status().as_str().to_owned(),
-            Err(failure) => failure.label().to_owned(),
+            Ok(answer) => {
+                telemetry::answered(&trace, answer.status(), None);
+                answer.status().as_str().to_owned()
+            }
+            Err(failure) => {
+                telemetry::failed(&trace, failure.label());
+                failure.label().to_owned()
+            }
         };
         self.client
             .metrics

@@ -1,5 +1,5 @@
-//! What every request gets, whichever way it goes: a correlation id, a log line, its place in the metrics, and the
-//! error shape.
+//! What every request gets, whichever way it goes: a correlation id, a log line, its place in metrics and traces, and
+//! the error shape.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +13,7 @@ use super::correlation::{self, CorrelationId};
 use super::error::ApiError;
 use super::metrics::Metrics;
 use super::routes;
+use crate::telemetry;
 
 /// The outermost layer.
 pub async fn record(
@@ -24,6 +25,7 @@ pub async fn record(
     request.extensions_mut().insert(id.clone());
     let matched = request.extensions().get::<MatchedPath>();
     let endpoint = routes::endpoint(matched.map(MatchedPath::as_str));
+    let trace = telemetry::request(request.method(), endpoint, request.headers(), id.as_str());
     let span = info_span!("request", correlation_id = id.as_str());
 
     let exchange = metrics.begin(request.method(), endpoint);
@@ -36,6 +38,7 @@ pub async fn record(
             .insert(correlation::HEADER, id.to_header());
         let status = response.status().as_u16();
         exchange.end(status, code);
+        telemetry::answered(&trace, response.status(), code.map(|code| code.as_str()));
         info!(
             %method,
             endpoint,
@@ -47,5 +50,6 @@ pub async fn record(
         response
     }
     .instrument(span)
+    .instrument(trace.clone())
     .await
 }

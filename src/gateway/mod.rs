@@ -4,7 +4,7 @@
 //! - [`settings`]: what the environment decides
 //! - `server`: connections, and how they end
 //! - `routes`: which path leads where
-//! - `exchange`: what every request gets: a correlation id, a log line, its place in the metrics
+//! - `exchange`: what every request gets: a correlation id, a log line, its place in metrics and traces
 //! - `caller`, `rate_limit`: who asks, and whether too often
 //! - `status`, `pipelines`, `files`, `classes`, `health`: one route each
 //! - `path`, `headers`: what of a request may be passed on

@@ -10,7 +10,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
-use tracing::info;
+use tracing::{Instrument, info};
 use uuid::Uuid;
 
 use super::admission::{Admission, Stopped};
@@ -20,6 +20,7 @@ use super::health::Health;
 use super::listen::{Answer, Handler};
 use super::metrics::{Metrics, Outcome};
 use super::settings::Origins;
+use crate::telemetry;
 
 /// The routes of the websocket service.
 pub struct Routes {
@@ -41,7 +42,11 @@ impl Handler for Routes {
     async fn handle(&self, request: Request<Incoming>) -> Answer<Self::Session> {
         let id = correlation_id(request.headers());
         if let "/ws" | "/ws/" = request.uri().path() {
-            return self.upgrade(&request, id).await;
+            let trace = telemetry::request(request.method(), "/ws", request.headers(), &id);
+            let answer = self.upgrade(&request, id).instrument(trace.clone()).await;
+            let (Answer::Response(response) | Answer::Upgrade { response, .. }) = &answer;
+            telemetry::answered(&trace, response.status(), None);
+            return answer;
         }
         Answer::Response(self.page(&request, &id).await)
     }
