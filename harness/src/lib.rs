@@ -7,6 +7,7 @@
 //! - [`client`]: a WebSocket client that records what it sees
 //! - [`http`]: requests to the gateway and the services, and what they answered
 //! - [`fixture`]: messages and interactions from `contracts/fixtures`
+//! - [`interaction`]: an interaction fixture played against the gateway
 //! - [`token`]: tokens, good ones and bad ones
 //!
 //! What they stand on:
@@ -28,6 +29,7 @@ pub mod expectation;
 pub mod fixture;
 pub mod flow;
 pub mod http;
+pub mod interaction;
 pub mod ledger;
 pub mod libtest;
 pub mod redaction;
