@@ -1,6 +1,7 @@
 //! A running system: Redis, a websocket service, an API gateway and the stand-ins behind it.
 //!
-//! - `containers`: parts in containers, the only place that knows testcontainers
+//! - `containers`: parts in containers, through testcontainers
+//! - `engine`: what is asked of the container engine itself: images, networks, remains
 //! - `processes`: the same parts as child processes
 //! - `children`: child processes that do not outlive this one
 //! - `binaries`: the services' programs, built by cargo
@@ -13,6 +14,7 @@
 mod binaries;
 mod children;
 mod containers;
+mod engine;
 mod image;
 mod log;
 mod owner;
@@ -89,6 +91,13 @@ struct Program {
     port: u16,
 }
 
+/// The parts as this process reaches them.
+struct Addresses {
+    redis: SocketAddr,
+    websocket: SocketAddr,
+    gateway: SocketAddr,
+}
+
 enum Parts {
     Containers(containers::Containers),
     Processes(processes::Processes),
@@ -103,7 +112,7 @@ impl System {
     ) -> Result<Self, StartError> {
         let runtime = match runtime {
             Some(Runtime::Containers) => {
-                containers::engine().await.map_err(|error| {
+                engine::connect().await.map_err(|error| {
                     StartError(format!(
                         "no container engine answers ({error}); start one, or use --runtime processes"
                     ))
@@ -111,7 +120,7 @@ impl System {
                 Runtime::Containers
             }
             Some(Runtime::Processes) => Runtime::Processes,
-            None => match containers::engine().await {
+            None => match engine::connect().await {
                 Ok(_) => Runtime::Containers,
                 Err(error) => {
                     say(&format!(
@@ -124,42 +133,34 @@ impl System {
         let jwt_secret = uuid::Uuid::new_v4().to_string();
         let log = Log::default();
         let binaries = binaries::build(say).await?;
-        match runtime {
+        // A container reaches this machine through the engine's gateway, not through its loopback.
+        let standins = StandIns::start(match runtime {
+            Runtime::Containers => [0, 0, 0, 0],
+            Runtime::Processes => [127, 0, 0, 1],
+        })
+        .await?;
+        let plan = |surroundings: &Surroundings| programs(surroundings, &standins, &jwt_secret);
+        let (addresses, parts) = match runtime {
             Runtime::Containers => {
-                let standins = StandIns::start([0, 0, 0, 0]).await?;
-                let plan =
-                    |surroundings: &Surroundings| programs(surroundings, &standins, &jwt_secret);
-                let started = containers::start(&binaries, plan, &log, say).await?;
-                let system = Self {
-                    redis_url: format!("redis://{}", started.redis),
-                    websocket: started.websocket,
-                    gateway: started.gateway,
-                    standins,
-                    jwt_secret,
-                    runtime,
-                    log,
-                    parts: Mutex::new(Some(Parts::Containers(started))),
-                };
-                system.until_ready().await
+                let (addresses, parts) = containers::start(&binaries, plan, &log, say).await?;
+                (addresses, Parts::Containers(parts))
             }
             Runtime::Processes => {
-                let standins = StandIns::start([127, 0, 0, 1]).await?;
-                let plan =
-                    |surroundings: &Surroundings| programs(surroundings, &standins, &jwt_secret);
-                let started = processes::start(&binaries, plan, &log, say).await?;
-                let system = Self {
-                    redis_url: format!("redis://{}", started.redis),
-                    websocket: started.websocket,
-                    gateway: started.gateway,
-                    standins,
-                    jwt_secret,
-                    runtime,
-                    log,
-                    parts: Mutex::new(Some(Parts::Processes(started))),
-                };
-                system.until_ready().await
+                let (addresses, parts) = processes::start(&binaries, plan, &log, say).await?;
+                (addresses, Parts::Processes(parts))
             }
-        }
+        };
+        let system = Self {
+            redis_url: format!("redis://{}", addresses.redis),
+            websocket: addresses.websocket,
+            gateway: addresses.gateway,
+            standins,
+            jwt_secret,
+            runtime,
+            log,
+            parts: Mutex::new(Some(parts)),
+        };
+        system.until_ready().await
     }
 
     /// Takes everything down and returns when it is gone. A second call does nothing.
