@@ -292,12 +292,14 @@ fn check_reply(
     }
     let mut checked = Vec::new();
     for part in &expected.contains {
+        let part = values.fill(part);
         if !text.contains(part.as_str()) {
             problems.push(format!("the body does not contain {part:?}"));
         }
         checked.push(format!("contains {part:?}"));
     }
     for part in &expected.absent {
+        let part = values.fill(part);
         if text.to_lowercase().contains(&part.to_lowercase()) {
             problems.push(format!("the body contains {part:?}"));
         }

@@ -207,9 +207,31 @@ impl Stage {
         path: &str,
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
+        self.upgrade(self.0.system.gateway, name, path, headers)
+            .await
+    }
+
+    /// The same at the websocket service, for requests that it should refuse.
+    pub async fn upgrade_at_websocket_service(
+        &self,
+        name: &str,
+        path: &str,
+        headers: Vec<(String, String)>,
+    ) -> Outcome<Answer> {
+        self.upgrade(self.0.system.websocket, name, path, headers)
+            .await
+    }
+
+    async fn upgrade(
+        &self,
+        address: std::net::SocketAddr,
+        name: &str,
+        path: &str,
+        headers: Vec<(String, String)>,
+    ) -> Outcome<Answer> {
         let recorder = self.lane(name, Actor::Caller);
         let handshake = Handshake {
-            address: self.0.system.gateway,
+            address,
             path: path.to_owned(),
             headers,
         };
@@ -281,6 +303,17 @@ impl Stage {
                     open: open.iter().any(|open| open.name() == client.name()),
                 };
                 let id = &state.users[client.user()].id;
+                sentences.extend(doubled_fences(client, id));
+                sentences.extend(client.binaries().iter().map(|bytes| {
+                    let kind = state.ledger.published().iter().find(|m| m.bytes == *bytes);
+                    let what = kind.map_or("something".to_owned(), |m| {
+                        format!("#{} {}", m.number, m.kind)
+                    });
+                    format!(
+                        "{} received {what} as a binary message, not as a text",
+                        client.name()
+                    )
+                }));
                 let texts: Vec<Vec<u8>> = client
                     .texts()
                     .into_iter()
@@ -511,6 +544,16 @@ impl Stage {
 /// `ws:{user_id}` (contract, Backplane).
 fn channel(user: &User) -> String {
     format!("ws:{}", user.id)
+}
+
+/// A sentence if a fence arrived more than once: a service that doubles it doubles messages too.
+fn doubled_fences(client: &Client, user_id: &str) -> Option<String> {
+    let mut fences: Vec<Vec<u8>> = client.texts();
+    fences.retain(|text| fence_of(user_id, text));
+    let all = fences.len();
+    fences.sort();
+    fences.dedup();
+    (fences.len() < all).then(|| format!("{} received a fence twice", client.name()))
 }
 
 /// Whether `bytes` are a fence for the user with this id.

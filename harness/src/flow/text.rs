@@ -12,6 +12,8 @@ use crate::redaction::Redactor;
 const RUN: usize = 4;
 /// A message of more bytes than this is not printed whole.
 const LONG: usize = 4096;
+/// How many characters of such a message are.
+const SHOWN: usize = 100;
 
 impl Flow {
     /// The flow as text, its values masked by `redactor`.
@@ -31,6 +33,7 @@ impl Flow {
             redactor: redactor.clone(),
             text: String::new(),
             quiet: true,
+            user: String::new(),
         };
         for lane in lanes {
             printer.lane(lane);
@@ -54,6 +57,8 @@ struct Printer<'a> {
     text: String,
     /// Whether the actor of the present lane has received nothing yet.
     quiet: bool,
+    /// The user of the present lane; empty where it is no client's.
+    user: String,
 }
 
 impl Printer<'_> {
@@ -71,6 +76,10 @@ impl Printer<'_> {
         let identified = self.identified(lane);
         let mut at = 0;
         self.quiet = true;
+        self.user = match &lane.actor {
+            Actor::Client { user, .. } => user.clone(),
+            _ => String::new(),
+        };
         while at < lane.entries.len() {
             self.quiet &= !matches!(lane.entries[at], Entry::Received(_));
             at += match &lane.entries[at] {
@@ -164,6 +173,16 @@ impl Printer<'_> {
     /// Prints a text frame, or a run of messages in order, and says how many entries it was.
     fn received(&mut self, bytes: &[u8], identified: &[Option<Published>]) -> usize {
         let Some(first) = &identified[0] else {
+            let copy = self
+                .ledger
+                .published()
+                .iter()
+                .find(|m| m.user == self.user && m.bytes == bytes);
+            if let Some(copy) = copy {
+                let line = format!("<- text #{} {}, again", copy.number, copy.kind);
+                self.line(&line);
+                return 1;
+            }
             self.line("<- text that was not published to this user:");
             let shown = self.redactor.text(&String::from_utf8_lossy(bytes));
             self.block(&shown);
@@ -293,14 +312,14 @@ impl Printer<'_> {
 fn verbatim(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut shown = String::new();
-    for c in text.chars().take(LONG / 8) {
+    for c in text.chars().take(SHOWN) {
         if c.is_control() {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
         }
     }
-    if text.chars().count() > LONG / 8 {
+    if text.chars().count() > SHOWN {
         shown.push_str(&format!("… ({} bytes)", bytes.len()));
     }
     shown
@@ -308,16 +327,16 @@ fn verbatim(bytes: &[u8]) -> String {
 
 /// Bytes as text where they are text, else in hexadecimal.
 fn printable(bytes: &[u8]) -> String {
-    const SHOWN: usize = 40;
+    const BYTES: usize = 40;
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(char::is_control) => format!("{text:?}"),
         _ => {
             let hex: Vec<String> = bytes
                 .iter()
-                .take(SHOWN)
+                .take(BYTES)
                 .map(|byte| format!("{byte:02x}"))
                 .collect();
-            let more = if bytes.len() > SHOWN { " …" } else { "" };
+            let more = if bytes.len() > BYTES { " …" } else { "" };
             format!("{}{more} ({} bytes)", hex.join(" "), bytes.len())
         }
     }
@@ -397,7 +416,7 @@ bert/1 (WebSocket client)
             ledger,
             lanes: vec![backend],
         };
-        let shown = format!("\"{}… (8194 bytes)", "ö".repeat(LONG / 8 - 1));
+        let shown = format!("\"{}… (8194 bytes)", "ö".repeat(SHOWN - 1));
         assert_eq!(
             flow.text(&Redactor::default()),
             format!(
