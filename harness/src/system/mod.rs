@@ -36,7 +36,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::standin::StandIns;
 use log::Log;
 pub use log::Mark;
-pub use redis_server::RedisServer;
+pub use redis_server::{RedisServer, StoppedRedis};
 
 /// How long a system may take from its first process to its last ready check.
 const START_DEADLINE: Duration = Duration::from_secs(60);

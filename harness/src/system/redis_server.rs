@@ -17,14 +17,34 @@ const READY_INTERVAL: Duration = Duration::from_millis(5);
 #[must_use = "dropping a Redis server ends it"]
 pub struct RedisServer {
     url: String,
+    port: u16,
     children: Children,
+}
+
+/// A Redis that was stopped: it can be started again where it was.
+pub struct StoppedRedis {
+    port: u16,
 }
 
 impl RedisServer {
     /// Starts the machine's Redis, or the distribution package's, on a port of its own and waits until it answers.
     pub async fn start() -> Result<Self, StartError> {
+        Self::start_on(free_port()?).await
+    }
+
+    /// Where it listens: `redis://host:port`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Kills it and waits until it is gone.
+    pub async fn stop(self) -> StoppedRedis {
+        self.children.stop().await;
+        StoppedRedis { port: self.port }
+    }
+
+    async fn start_on(port: u16) -> Result<Self, StartError> {
         let program = redis_package::provide(&|_| {}).await?;
-        let port = free_port()?;
         let log = Log::default();
         let mut children = Children::new(&log)?;
         children
@@ -44,17 +64,18 @@ impl RedisServer {
             }
             sleep(READY_INTERVAL).await;
         }
-        Ok(Self { url, children })
+        Ok(Self {
+            url,
+            port,
+            children,
+        })
     }
+}
 
-    /// Where it listens: `redis://host:port`.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// Kills it and waits until it is gone.
-    pub async fn stop(self) {
-        self.children.stop().await;
+impl StoppedRedis {
+    /// Starts it again at the same URL, empty, and waits until it answers.
+    pub async fn start(self) -> Result<RedisServer, StartError> {
+        RedisServer::start_on(self.port).await
     }
 }
 
@@ -63,16 +84,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_redis_answers_until_it_is_stopped() {
+    async fn a_redis_answers_until_it_is_stopped_and_when_it_is_started_again() {
         let server = RedisServer::start().await.unwrap();
         let client = redis::Client::open(server.url()).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-        let pong: String = redis::cmd("PING")
-            .query_async(&mut connection)
-            .await
-            .unwrap();
-        assert_eq!(pong, "PONG");
-        server.stop().await;
-        assert!(client.get_multiplexed_async_connection().await.is_err());
+        assert_eq!(ping(&client).await.unwrap(), "PONG");
+        let stopped = server.stop().await;
+        assert!(ping(&client).await.is_err());
+        let _server = stopped.start().await.unwrap();
+        assert_eq!(ping(&client).await.unwrap(), "PONG");
+    }
+    async fn ping(client: &redis::Client) -> redis::RedisResult<String> {
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        redis::cmd("PING").query_async(&mut connection).await
     }
 }

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use harness::system::RedisServer;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -116,4 +117,45 @@ async fn while_redis_is_away_requests_pass_soon(#[case] hung: bool) {
         begun.elapsed()
     );
     drop(listener);
+}
+
+#[tokio::test]
+async fn while_redis_is_stopped_requests_pass_and_are_counted_and_are_limited_again_when_it_is_back()
+ {
+    let redis = RedisServer::start().await.unwrap();
+    let gateway = run(&[
+        ("REDIS_URL", redis.url()),
+        ("REDIS_TIMEOUT", "3600"), // nothing passes because it has waited
+        ("RATE_LIMIT_DEFAULT", "1"),
+    ])
+    .await;
+    let classes = "/v1/classes/9B"; // 503 where a request passes: class management is away
+    assert_eq!(
+        statuses(&gateway, Method::GET, classes, 2).await,
+        [503, 429]
+    );
+
+    let stopped = redis.stop().await;
+    assert_eq!(statuses(&gateway, Method::GET, classes, 3).await, [503; 3]);
+    let _redis = stopped.start().await.unwrap();
+    assert_eq!(
+        statuses(&gateway, Method::GET, classes, 2).await,
+        [503, 429]
+    );
+    let metrics = gateway.metrics().await;
+    assert!(
+        metrics.contains("gateway_rate_limit_unavailable_total 3"),
+        "{metrics}"
+    );
+}
+
+#[tokio::test]
+async fn replicas_share_what_a_user_has_left() {
+    let redis = RedisServer::start().await.unwrap();
+    let variables = [("REDIS_URL", redis.url()), ("RATE_LIMIT_DEFAULT", "2")];
+    let (one, other) = (run(&variables).await, run(&variables).await);
+    let classes = "/v1/classes/9B";
+    assert_eq!(statuses(&one, Method::GET, classes, 1).await, [503]);
+    assert_eq!(statuses(&other, Method::GET, classes, 2).await, [503, 429]);
+    assert_eq!(statuses(&one, Method::GET, classes, 1).await, [429]);
 }
