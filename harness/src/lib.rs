@@ -19,6 +19,7 @@
 //! - [`flow`]: the recorded exchange, and its text
 //! - [`redaction`]: values of one run checked, then masked
 //! - [`snapshot`]: flows compared with reviewed ones; the only place that knows insta
+//! - [`panics`]: what a panic prints
 //! - [`runner`]: one scenario played, from stage to verdict
 //! - [`libtest`]: the front door for `cargo test`
 //! - [`report`]: a run as text for a terminal
@@ -32,6 +33,7 @@ pub mod http;
 pub mod interaction;
 pub mod ledger;
 pub mod libtest;
+pub mod panics;
 pub mod redaction;
 pub mod report;
 pub mod runner;

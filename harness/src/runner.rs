@@ -59,6 +59,7 @@ impl Theatre {
         runtime: Option<Runtime>,
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
+        crate::panics::mask_messages();
         let (started, interruption) = system::stop_on_signal()
             .map_err(|error| StartError(format!("no signal can be handled: {error}")))?;
         let system = Arc::new(System::start(runtime, say).await?);

@@ -4,15 +4,14 @@
 //! part of what was reviewed. A flow that differs is left beside it as `.snap.new` for `cargo review` (not in CI, where
 //! insta writes nothing unless `INSTA_UPDATE` says so).
 
-use std::cell::Cell;
 use std::fs;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
 
 use insta::{Settings, Snapshot};
 use similar::TextDiff;
 
+use crate::panics::silently;
 use crate::scenario::Scenario;
 
 /// How a flow differs from the reviewed one.
@@ -112,7 +111,7 @@ fn assert_quietly(scenario: &Scenario, path: &Path, text: &str) -> bool {
     settings.set_comparator(Box::new(TitledFlow));
     let name = scenario.id.rsplit('/').next().unwrap_or(&scenario.id);
     let assert = || settings.bind(|| insta::assert_snapshot!(name, text));
-    without_panic_message(|| panic::catch_unwind(AssertUnwindSafe(assert))).is_ok()
+    silently(|| catch_unwind(AssertUnwindSafe(assert))).is_ok()
 }
 
 /// Equal flows under the same title, for the same fixture.
@@ -141,24 +140,4 @@ impl insta::Comparator for TitledFlow {
     fn dyn_clone(&self) -> Box<dyn insta::Comparator> {
         Box::new(self.clone())
     }
-}
-
-/// Runs `f` without the panic message that insta's verdict would print: the verdict is reported elsewhere.
-fn without_panic_message<T>(f: impl FnOnce() -> T) -> T {
-    thread_local! {
-        static SILENT: Cell<bool> = const { Cell::new(false) };
-    }
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !SILENT.get() {
-                usual(info);
-            }
-        }));
-    });
-    SILENT.set(true);
-    let result = f();
-    SILENT.set(false);
-    result
 }
