@@ -15,11 +15,12 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use notification_services::shutdown;
 use notification_services::websocket::close::Close;
-use notification_services::websocket::connection::{Rules, Session};
+use notification_services::websocket::connection::Rules;
 use notification_services::websocket::decoder::Kind;
 use notification_services::websocket::frame::{self, Opcode};
 use notification_services::websocket::handshake::Handshake;
 use notification_services::websocket::listen::{Answer, Handler, serve};
+use notification_services::websocket::session::Session;
 use tokio::net::TcpListener;
 
 /// Conformance suites send messages of up to 16 MiB.

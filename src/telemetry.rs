@@ -37,6 +37,8 @@ impl Settings {
     /// Reads, each behind `prefix`, `LOG_LEVEL` (a level, or directives as `tracing` knows them; `info`) and
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` (an `http://` URL; none), the latter without `prefix` as well.
     ///
+    /// A level finer than `info` is for this crate alone: libraries' own lines quote what they send, secrets included.
+    ///
     /// In traces the service is called `service`, unless `OTEL_SERVICE_NAME` has another name. The other standard
     /// variables about samplers, batches, timeouts, headers and resources are heeded as the OpenTelemetry SDK does.
     pub fn from_environment(environment: &mut Environment, prefix: &str, service: &str) -> Self {
@@ -128,12 +130,12 @@ fn log(filter: EnvFilter) {
 fn filter(environment: &mut Environment, prefix: &str) -> EnvFilter {
     let name = format!("{prefix}LOG_LEVEL");
     let level = environment.text(&name, "info").to_ascii_lowercase();
-    let level = if level == "warning" {
-        "warn".to_owned()
-    } else {
-        level
+    let directives = match level.as_str() {
+        "warning" => "warn".to_owned(),
+        "debug" | "trace" => format!("info,{}={level}", env!("CARGO_CRATE_NAME")),
+        _ => level.clone(),
     };
-    EnvFilter::try_new(&level).unwrap_or_else(|_| {
+    EnvFilter::try_new(&directives).unwrap_or_else(|_| {
         environment.reject(&name, &level, "a level: error, warn, info, debug or trace");
         EnvFilter::new("info")
     })

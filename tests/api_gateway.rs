@@ -1,10 +1,11 @@
 //! The binary as operators meet it: its exit codes, its one message on standard error, its logs.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use serde_json::Value;
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::{Value, json};
 
 const REQUIRED: [(&str, &str); 5] = [
     ("API_GATEWAY_JWT_SECRET_KEY", "hunter2"),
@@ -39,6 +40,13 @@ fn start<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Process
         .spawn()
         .unwrap();
     Process(child)
+}
+
+fn terminate(process: &Process) {
+    let told = Command::new("kill")
+        .args(["-TERM", &process.0.id().to_string()])
+        .status();
+    assert!(told.unwrap().success());
 }
 
 fn ended(mut process: Process) -> (Option<i32>, String) {
@@ -99,12 +107,52 @@ fn it_says_what_it_is_set_to_and_ends_with_zero_when_told_to() {
     );
     assert!(!first.contains("hunter2"), "{line}");
 
-    let told = Command::new("kill")
-        .args(["-TERM", &process.0.id().to_string()])
-        .status();
-    assert!(told.unwrap().success());
+    terminate(&process);
     let (code, message) = ended(process);
     assert_eq!(code, Some(0), "{message}");
+}
+
+#[test]
+fn logs_hold_the_correlation_id_and_no_secret() {
+    let mut process = start(REQUIRED.into_iter().chain([
+        ("API_GATEWAY_PORT", "0"),
+        ("API_GATEWAY_LOG_LEVEL", "trace"),
+        ("API_GATEWAY_REDIS_URL", "redis://:hunter2@127.0.0.1:1"),
+        ("API_GATEWAY_CMS_API_URL", "http://user:hunter2@127.0.0.1:1"),
+    ]));
+    let mut logs = BufReader::new(process.0.stdout.take().unwrap());
+    let mut printed = String::new();
+    logs.read_line(&mut printed).unwrap();
+    let first: Value = serde_json::from_str(&printed).unwrap();
+    let (_, port) = first["address"].as_str().unwrap().rsplit_once(':').unwrap();
+
+    let claims = json!({
+        "sub": "teacher", "exp": 4_102_444_800_u64,
+        "aud": "huleedu-platform", "iss": "huleedu-identity-service",
+    });
+    let key = EncodingKey::from_secret(b"hunter2");
+    let token = jsonwebtoken::encode(&Header::default(), &claims, &key).unwrap();
+    let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port.parse().unwrap())).unwrap();
+    write!(
+        client,
+        "GET /v1/classes/9B?token={token} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {token}\r\n\
+         X-Correlation-ID: of-this-request\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    drop(client);
+    terminate(&process);
+    logs.read_to_string(&mut printed).unwrap();
+
+    assert!(printed.contains("of-this-request"), "{printed}");
+    for line in printed.lines() {
+        serde_json::from_str::<Value>(line).unwrap();
+    }
+    for secret in [token.as_str(), token.rsplit('.').next().unwrap(), "hunter2"] {
+        assert!(!printed.contains(secret), "{secret} in {printed}");
+    }
 }
 
 // The standard name may be set for everybody on a machine, in whichever form they need.

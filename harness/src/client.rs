@@ -22,11 +22,14 @@ use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
 use crate::http::shown_headers;
 use crate::scenario::{Failure, Outcome, ensure};
 
-/// The longest that a wait lasts. It ends a scenario that would hang; no verdict depends on its length.
+/// The longest that a wait lasts: what has not come by then counts as not delivered. Nothing waits that long in a system
+/// that keeps the contract.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The most that a close reason can hold (RFC 6455, section 5.5: a control frame's payload less the code).
 const REASON_LIMIT: usize = 123;
+/// The close code of a refused token: nothing else is ever sent on such a connection.
+const REFUSED: u16 = 1008;
 
 /// An upgrade request to be sent.
 #[derive(Clone, Debug)]
@@ -72,6 +75,7 @@ struct Seen {
 #[derive(Default)]
 struct State {
     texts: Vec<Vec<u8>>,
+    binaries: Vec<Vec<u8>>,
     close: Option<Option<(u16, String)>>,
     pongs: Vec<Vec<u8>>,
     ended: Option<String>,
@@ -197,6 +201,11 @@ impl Client {
         self.0.seen.lock().texts.clone()
     }
 
+    /// The binary messages received so far. No service sends any: a notification is a text.
+    pub fn binaries(&self) -> Vec<Vec<u8>> {
+        self.0.seen.lock().binaries.clone()
+    }
+
     /// How the connection ended, if it has.
     pub fn ended(&self) -> Option<String> {
         let state = self.0.seen.lock();
@@ -253,7 +262,7 @@ impl Client {
             }))
         })
         .await
-        .unwrap_or_else(|| Err(format!("nothing arrived in {} s", PATIENCE.as_secs())))
+        .unwrap_or_else(|| Err(format!("it did not arrive in {} s", PATIENCE.as_secs())))
     }
 
     /// Sends a frame.
@@ -286,7 +295,10 @@ impl Client {
             })
             .await;
         ensure(came == Some(true), || {
-            format!("{} got no pong for its ping", self.name())
+            let ended = self
+                .ended()
+                .unwrap_or_else(|| "the connection is open".to_owned());
+            format!("{} got no pong for its ping: {ended}", self.name())
         })
     }
 
@@ -309,8 +321,7 @@ impl Client {
         })
     }
 
-    /// Waits for the server to close with `code` and a JSON reason whose `error_code` is `error_code`, having sent
-    /// nothing else, and for the end of the connection. Returns the reason.
+    /// Waits for the server to close with `code` and a JSON reason whose `error_code` is `error_code`, and for the end of the connection. Returns the reason.
     pub async fn expect_close(&self, code: u16, error_code: &str) -> Outcome<Value> {
         let name = self.name();
         self.0.seen.lock().closing = true;
@@ -331,6 +342,10 @@ impl Client {
                 ended.unwrap_or_default()
             )));
         };
+        let before = self.texts().len() + self.binaries().len();
+        ensure(before == 0 || code != REFUSED, || {
+            format!("{expected} and sent nothing; it received {before} messages first")
+        })?;
         ensure(came == code, || {
             format!("{expected}; it was closed with {came} {reason}")
         })?;
@@ -395,8 +410,7 @@ impl Seen {
             }
             Message::Binary(bytes) => {
                 recorder.push(Entry::Received(Frame::Binary(bytes.to_vec())));
-                // A message that should have been text is a message that nobody published.
-                state.texts.push(bytes.to_vec());
+                state.binaries.push(bytes.to_vec());
             }
             Message::Pong(bytes) => {
                 recorder.push(Entry::Received(Frame::Pong(bytes.to_vec())));

@@ -96,6 +96,10 @@ impl Notifications {
                         });
                     }
                 }
+                ValidationErrorKind::Constant { expected_value } => found.push(Violation {
+                    problem: format!("expected {expected_value}, got {}", error.instance()),
+                    pointer,
+                }),
                 _ => found.push(Violation {
                     problem: error.to_string(),
                     pointer,

@@ -12,6 +12,17 @@ use serde_json::Value;
 
 use crate::contract;
 
+/// What stands in braces for a value that is unique to the run.
+pub const PLACEHOLDERS: [&str; 5] = [
+    "user_id",
+    "other_user_id",
+    "batch_id",
+    "class_id",
+    "correlation_id",
+];
+/// What stands in angle brackets for any value of a type.
+const TYPES: [&str; 4] = ["uuid", "timestamp", "text", "number"];
+
 /// What is wrong with a fixture: the file, with line and column where there is one, and what to do.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
@@ -250,21 +261,80 @@ pub fn notification(name: &str) -> Result<Fixture<Notification>, FixtureError> {
 pub fn interactions() -> Result<Vec<Fixture<Interaction>>, FixtureError> {
     let fixtures: Vec<Fixture<Interaction>> = read_folder("contracts/fixtures/gateway")?;
     for fixture in &fixtures {
-        let request = &fixture.content.request;
-        let bodies = [
-            request.json.is_some(),
-            request.text.is_some(),
-            request.multipart.is_some(),
-        ];
-        if bodies.iter().filter(|there| **there).count() > 1 {
+        if let Some(problem) = wrong_with(&fixture.content) {
             return Err(FixtureError {
                 place: fixture.path.clone(),
-                problem: "the request has more than one of json, text and multipart: keep one"
-                    .into(),
+                problem,
             });
         }
+        check_placeholders(&fixture.path)?;
     }
     Ok(fixtures)
+}
+
+/// What no HTTP message can be like.
+fn wrong_with(interaction: &Interaction) -> Option<String> {
+    let request = &interaction.request;
+    let bodies = [
+        request.json.is_some(),
+        request.text.is_some(),
+        request.multipart.is_some(),
+    ];
+    if bodies.iter().filter(|there| **there).count() > 1 {
+        return Some("the request has more than one of json, text and multipart: keep one".into());
+    }
+    if reqwest::Method::from_bytes(request.method.as_bytes()).is_err() {
+        return Some(format!(
+            "/request/method: {:?} is no HTTP method",
+            request.method
+        ));
+    }
+    if !request.path.starts_with('/') {
+        return Some(format!(
+            "/request/path: {:?} does not begin with /",
+            request.path
+        ));
+    }
+    let answered = interaction.downstream.as_ref().map(|d| d.response.status);
+    let statuses = [
+        ("/response/status", Some(interaction.response.status)),
+        ("/downstream/response/status", answered),
+    ];
+    for (place, status) in statuses {
+        if let Some(status) = status.filter(|status| !(200..=599).contains(status)) {
+            return Some(format!(
+                "{place}: {status} is no final HTTP status: 200 to 599"
+            ));
+        }
+    }
+    None
+}
+
+/// Fails at a `{word}` that stands for nothing, and at a string `<word>` likewise.
+fn check_placeholders(path: &str) -> Result<(), FixtureError> {
+    let text = fs::read_to_string(crate::workspace().join(path)).unwrap_or_default();
+    for (number, line) in text.lines().enumerate() {
+        for (open, close, known) in [("{", "}", PLACEHOLDERS.as_slice()), ("\"<", ">\"", &TYPES)] {
+            for after in line.split(open).skip(1) {
+                let Some((word, _)) = after.split_once(close) else {
+                    continue;
+                };
+                let is_word =
+                    !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+                if is_word && !known.contains(&word) {
+                    let (open, close) = (open.trim_matches('"'), close.trim_matches('"'));
+                    let suggestion = nearest(word, known.iter().copied())
+                        .map(|name| format!("; did you mean {open}{name}{close}?"))
+                        .unwrap_or_default();
+                    return Err(FixtureError {
+                        place: format!("{path}:{}", number + 1),
+                        problem: format!("{open}{word}{close} stands for nothing{suggestion}"),
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn read_folder<T: DeserializeOwned>(folder: &str) -> Result<Vec<Fixture<T>>, FixtureError> {

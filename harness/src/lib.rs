@@ -7,6 +7,7 @@
 //! - [`client`]: a WebSocket client that records what it sees
 //! - [`http`]: requests to the gateway and the services, and what they answered
 //! - [`fixture`]: messages and interactions from `contracts/fixtures`
+//! - [`interaction`]: an interaction fixture played against the gateway
 //! - [`token`]: tokens, good ones and bad ones
 //!
 //! What they stand on:
@@ -18,6 +19,7 @@
 //! - [`flow`]: the recorded exchange, and its text
 //! - [`redaction`]: values of one run checked, then masked
 //! - [`snapshot`]: flows compared with reviewed ones; the only place that knows insta
+//! - [`panics`]: what a panic prints
 //! - [`runner`]: one scenario played, from stage to verdict
 //! - [`libtest`]: the front door for `cargo test`
 //! - [`report`]: a run as text for a terminal
@@ -28,8 +30,10 @@ pub mod expectation;
 pub mod fixture;
 pub mod flow;
 pub mod http;
+pub mod interaction;
 pub mod ledger;
 pub mod libtest;
+pub mod panics;
 pub mod redaction;
 pub mod report;
 pub mod runner;

@@ -40,7 +40,7 @@ pub fn main(scenarios: Result<Vec<Scenario>, FixtureError>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return not_started(&format!("no tokio runtime: {error}")),
     };
-    let chosen = match chosen_runtime() {
+    let chosen = match Runtime::from_environment() {
         Ok(chosen) => chosen,
         Err(message) => {
             eprintln!("{message}");
@@ -67,16 +67,6 @@ pub fn main(scenarios: Result<Vec<Scenario>, FixtureError>) -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials);
     runtime.block_on(theatre.system().stop());
     conclusion.exit_code()
-}
-
-fn chosen_runtime() -> Result<Option<Runtime>, String> {
-    match std::env::var("HARNESS_RUNTIME") {
-        Ok(text) => text
-            .parse()
-            .map(Some)
-            .map_err(|error| format!("HARNESS_RUNTIME: {error}")),
-        Err(_) => Ok(None),
-    }
 }
 
 /// Whether any scenario passes the filters: without one there is nothing to start a system for.

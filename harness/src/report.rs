@@ -61,7 +61,7 @@ pub fn summary(verdicts: &[Verdict]) -> String {
     let width = areas.keys().map(|area| area.len()).max().unwrap_or(0);
     let mut text = String::new();
     for (area, (kept, all)) in areas {
-        let mark = if kept == all { "kept" } else { "BROKEN" };
+        let mark = if kept == all { "kept" } else { "NOT KEPT" };
         let _ = writeln!(text, "  {area:width$}  {kept:>3} of {all:>3}  {mark}");
     }
     let failed = verdicts
@@ -149,7 +149,7 @@ mod tests {
         ];
         assert_eq!(
             summary(&verdicts),
-            "  a          1 of   2  BROKEN\n  b/group    1 of   1  kept\n\n2 passed, 1 failed\n"
+            "  a          1 of   2  NOT KEPT\n  b/group    1 of   1  kept\n\n2 passed, 1 failed\n"
         );
     }
 }

@@ -59,6 +59,7 @@ impl Theatre {
         runtime: Option<Runtime>,
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
+        crate::panics::mask_messages();
         let (started, interruption) = system::stop_on_signal()
             .map_err(|error| StartError(format!("no signal can be handled: {error}")))?;
         let system = Arc::new(System::start(runtime, say).await?);
@@ -86,6 +87,12 @@ impl Theatre {
     /// The system.
     pub fn system(&self) -> &Arc<System> {
         &self.system
+    }
+
+    /// Keeps the system up until a signal comes, which takes it down and ends the process with `status`.
+    pub async fn keep(&self, status: u8) {
+        self.interruption.verdict_is(status);
+        std::future::pending().await
     }
 
     /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one. After a signal it never
@@ -118,7 +125,7 @@ impl Theatre {
             Ok(()) => match snapshot::compare(scenario, &text) {
                 Ok(()) => Ok(()),
                 Err(change) => Err(Broken {
-                    failure: Failure::Broken(words(&change).to_owned()),
+                    failure: unreviewed(&change),
                     change: Some(change),
                     log: log(),
                     flow: text,
@@ -192,10 +199,12 @@ fn changed(scenario: &Scenario, text: &str) -> Option<Change> {
     (reviewed.trim_end() != text.trim_end()).then(|| Change::Flow(snapshot::diff(&reviewed, text)))
 }
 
-fn words(change: &Change) -> &'static str {
+fn unreviewed(change: &Change) -> Failure {
     match change {
-        Change::New => "nobody has reviewed this flow yet",
-        Change::Flow(_) => "the flow is not the reviewed one",
-        Change::Header(_) => "the reviewed flow's header is out of date",
+        Change::New => Failure::Unreviewed("nobody has accepted this flow yet".to_owned()),
+        Change::Header(_) => {
+            Failure::Unreviewed("the reviewed flow's header is out of date".to_owned())
+        }
+        Change::Flow(_) => Failure::Broken("the flow is not the reviewed one".to_owned()),
     }
 }

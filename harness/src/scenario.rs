@@ -1,4 +1,4 @@
-//! What a scenario is, and the three ways in which one fails.
+//! What a scenario is, and the ways in which one fails.
 
 use std::future::Future;
 use std::panic::Location;
@@ -11,12 +11,15 @@ use crate::stage::Stage;
 /// How a scenario ended: kept, or why not.
 pub type Outcome<T = ()> = Result<T, Failure>;
 
-/// Why a scenario did not end well: three words for three different readers.
+/// Why a scenario did not end well: a word for each different reader.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The system breaks the contract: its developers have something to do.
     #[error("contract broken: {0}")]
     Broken(String),
+    /// The system kept its promises, and the flow waits for somebody to review it.
+    #[error("to be reviewed: {0}")]
+    Unreviewed(String),
     /// The system could not be reached, so nothing is known about the contract.
     #[error("system trouble: {0}")]
     System(String),
@@ -30,6 +33,7 @@ impl Failure {
     pub fn redacted(self, redactor: &mut Redactor) -> Self {
         match self {
             Self::Broken(words) => Self::Broken(redactor.text(&words)),
+            Self::Unreviewed(words) => Self::Unreviewed(redactor.text(&words)),
             Self::System(words) => Self::System(redactor.text(&words)),
             Self::Bug(words) => Self::Bug(redactor.text(&words)),
         }

@@ -47,8 +47,13 @@ impl Claims {
 
     /// The same claims with an `exp` an hour ago.
     pub fn expired(self) -> Self {
+        self.expired_for(LIFETIME)
+    }
+
+    /// The same claims with an `exp` this many seconds ago.
+    pub fn expired_for(self, seconds: i64) -> Self {
         let now = jiff::Timestamp::now().as_second();
-        self.with("exp", json!(now - LIFETIME))
+        self.with("exp", json!(now - seconds))
     }
 
     /// The token, signed with HS256.

@@ -8,9 +8,9 @@ use tokio::time::timeout;
 use tracing::info;
 
 use super::close::{self, Close};
-use super::connection::Session;
 use super::metrics::{Metrics, Outcome};
 use super::notifications::{Notifications, Refusal};
+use super::session::Session;
 use super::subscriptions::{Refused, Subscriptions};
 use crate::auth::{self, Verifier};
 

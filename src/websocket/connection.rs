@@ -17,26 +17,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::close::{self, Close};
-use super::decoder::{Decoder, Event, Kind, Violation};
+use super::decoder::{Decoder, Event, Violation};
 use super::frame::{self, Opcode};
-
-/// What a connection is for. Data frames are the session's; control frames are the connection's own.
-pub trait Session: Send + Unpin {
-    /// Takes a piece of a message, the `last` or not; may answer with a frame.
-    fn receive(&mut self, kind: Kind, bytes: &[u8], last: bool) -> Option<Bytes>;
-
-    /// Moves frames to be sent to the end of `frames`; ready when the connection is to close.
-    fn poll(&mut self, context: &mut Context<'_>, frames: &mut VecDeque<Bytes>) -> Poll<Close>;
-
-    /// Takes note that `frames` data frames of `bytes` bytes were written.
-    fn sent(&mut self, frames: usize, bytes: usize);
-
-    /// Lets go of what the session holds for its client: the connection closes, whatever the client does.
-    fn end(&mut self);
-
-    /// When the connection must close because its token is no longer valid.
-    fn expires_at(&self) -> Option<SystemTime>;
-}
+use super::session::Session;
 
 /// How patient a connection is.
 #[derive(Clone, Copy, Debug)]
@@ -373,6 +356,7 @@ fn has_passed(time: SystemTime) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::decoder::Kind;
     use super::*;
     use rstest::rstest;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

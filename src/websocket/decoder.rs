@@ -136,7 +136,7 @@ impl Decoder {
             (127, [a, b, c, d, e, f, g, h, mask @ ..]) => {
                 let length = u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
                 if length >> 63 != 0 {
-                    return Err(Violation::Protocol("frame length has its top bit set"));
+                    return Err(Violation::Protocol("length has top bit set"));
                 }
                 (Self::minimal(length, 0x1_0000)?, mask)
             }
@@ -162,20 +162,20 @@ impl Decoder {
         let opcode = Opcode::of(first).ok_or(Violation::Protocol("opcode is reserved"))?;
         let rule = |kept: bool, words| kept.then_some(()).ok_or(Violation::Protocol(words));
         rule(first & 0x70 == 0, "a reserved bit is set")?;
-        rule(second & 0x80 != 0, "client frame is not masked")?;
+        rule(second & 0x80 != 0, "frame is not masked")?;
         match opcode {
             Opcode::Close | Opcode::Ping | Opcode::Pong => {
-                rule(first & FIN != 0, "control frame is fragmented")?;
+                rule(first & FIN != 0, "fragmented control")?;
                 rule(
                     usize::from(second & 0x7F) <= CONTROL_PAYLOAD,
-                    "control frame is too long",
+                    "control frame too long",
                 )?;
             }
             Opcode::Continuation => {
                 rule(self.message.is_some(), "nothing to continue")?;
             }
             Opcode::Text | Opcode::Binary => {
-                rule(self.message.is_none(), "message within a message")?;
+                rule(self.message.is_none(), "message within another")?;
             }
         }
         Ok(opcode)
@@ -183,7 +183,7 @@ impl Decoder {
 
     fn minimal(length: u64, least: u64) -> Result<u64, Violation> {
         if length < least {
-            return Err(Violation::Protocol("frame length is not minimal"));
+            return Err(Violation::Protocol("length is not minimal"));
         }
         Ok(length)
     }
@@ -249,7 +249,7 @@ impl Decoder {
         // RFC 6455, section 7.4, and the registry it founded: 1012 to 1014 came later.
         match code {
             1000..=1003 | 1007..=1014 | 3000..=4999 => Ok(Event::Close(Some(code))),
-            _ => Err(Violation::Protocol("close code may not be sent")),
+            _ => Err(Violation::Protocol("close code not allowed")),
         }
     }
 }

@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
-use super::connection::{CLOSE_DEADLINE, Connection, Rules, Session};
+use super::connection::{CLOSE_DEADLINE, Connection, Rules};
+use super::session::Session;
 
 /// What answers HTTP requests.
 pub trait Handler: Send + Sync + 'static {

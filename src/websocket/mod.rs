@@ -5,8 +5,8 @@
 //! - [`routes`]: which path answers what
 //! - [`handshake`]: the opening handshake
 //! - [`admission`]: who is let in: token, quota, confirmed subscription
-//! - [`connection`]: one open WebSocket
-//! - [`notifications`]: what it is for
+//! - [`connection`], [`session`]: one open WebSocket, and what it is for
+//! - [`notifications`]: the session of a user who is let in
 //! - [`decoder`], [`utf8`], [`frame`], [`close`]: the protocol's bytes, in and out, without I/O
 //! - [`outbox`]: what waits to be sent to one connection
 //! - [`subscriptions`]: who is to receive what, without I/O
@@ -44,6 +44,7 @@ pub mod outbox;
 pub mod redis;
 pub mod resp;
 pub mod routes;
+pub mod session;
 pub mod settings;
 pub mod subscriptions;
 pub mod utf8;

@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use super::close::{self, Close};
-use super::connection::Session;
 use super::decoder::Kind;
 use super::metrics::{Active, Metrics};
 use super::outbox::Outbox;
+use super::session::Session;
 use super::subscriptions::Membership;
 
 /// The session of an admitted client.
@@ -91,27 +91,5 @@ impl Session for Refusal {
 
     fn expires_at(&self) -> Option<SystemTime> {
         None
-    }
-}
-
-impl Session for Box<dyn Session> {
-    fn receive(&mut self, kind: Kind, bytes: &[u8], last: bool) -> Option<Bytes> {
-        (**self).receive(kind, bytes, last)
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>, frames: &mut VecDeque<Bytes>) -> Poll<Close> {
-        (**self).poll(context, frames)
-    }
-
-    fn sent(&mut self, frames: usize, bytes: usize) {
-        (**self).sent(frames, bytes);
-    }
-
-    fn end(&mut self) {
-        (**self).end();
-    }
-
-    fn expires_at(&self) -> Option<SystemTime> {
-        (**self).expires_at()
     }
 }

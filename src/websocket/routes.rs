@@ -14,11 +14,11 @@ use tracing::{Instrument, info};
 use uuid::Uuid;
 
 use super::admission::{Admission, Stopped};
-use super::connection::Session;
 use super::handshake::{Handshake, Mistake};
 use super::health::Health;
 use super::listen::{Answer, Handler};
 use super::metrics::{Metrics, Outcome};
+use super::session::Session;
 use super::settings::Origins;
 use crate::telemetry;
 

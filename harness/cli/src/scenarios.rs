@@ -64,8 +64,6 @@ fn unmatched(filter: &str, scenarios: &[Scenario]) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::fs;
-    use std::path::Path;
 
     use super::*;
 
@@ -113,21 +111,7 @@ mod tests {
 
     #[test]
     fn every_reviewed_flow_belongs_to_a_scenario() {
-        fn list(directory: &Path, below: &str, found: &mut Vec<String>) {
-            for entry in fs::read_dir(directory).unwrap() {
-                let entry = entry.unwrap();
-                let name = entry.file_name().into_string().unwrap();
-                if entry.path().is_dir() {
-                    list(&entry.path(), &format!("{below}{name}/"), found);
-                } else if let Some(id) = name.strip_suffix(".snap") {
-                    found.push(format!("{below}{id}"));
-                }
-            }
-        }
-        let mut orphans = Vec::new();
-        list(&harness::workspace().join("snapshots"), "", &mut orphans);
-        let all = all().unwrap();
-        orphans.retain(|id| !all.iter().any(|scenario| scenario.id == *id));
+        let orphans = harness::snapshot::orphans(&all().unwrap());
         assert_eq!(orphans, Vec::<String>::new());
     }
 }

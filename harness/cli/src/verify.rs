@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use harness::report;
 use harness::runner::{Theatre, Verdict};
 use harness::scenario::{Failure, Scenario};
+use harness::snapshot;
 use harness::system::Runtime;
 
 use crate::{Status, scenarios};
@@ -29,7 +30,7 @@ Flows that differ are left for `cargo review`.
 
 Exit status:
   0  every scenario kept the contract
-  1  the contract is broken, or a flow is not the reviewed one
+  1  the contract is broken, or a flow is not the reviewed one, or waits for review
   2  the system did not start, or could not be reached
   3  wrong use: an unknown option, a filter that matches nothing, a fixture that cannot be read
   4  a bug in the harness or in a scenario")]
@@ -43,7 +44,8 @@ pub struct Arguments {
     list: bool,
 
     /// Where the system runs: containers, or processes [default: containers where an engine answers]
-    #[arg(long, value_name = "RUNTIME", env = "HARNESS_RUNTIME")]
+    /// [env: HARNESS_RUNTIME]
+    #[arg(long, value_name = "RUNTIME")]
     runtime: Option<Runtime>,
 
     /// Leave the system up after the run, print its URLs, and wait for Ctrl-C
@@ -64,6 +66,13 @@ pub fn run(arguments: &Arguments) -> Status {
         list(&selected);
         return Status::Kept;
     }
+    let chosen = match arguments
+        .runtime
+        .map_or_else(Runtime::from_environment, |runtime| Ok(Some(runtime)))
+    {
+        Ok(chosen) => chosen,
+        Err(message) => return usage(&message),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -71,13 +80,13 @@ pub fn run(arguments: &Arguments) -> Status {
             return Status::HarnessBug;
         }
     };
-    runtime.block_on(verify(arguments, &selected))
+    runtime.block_on(verify(arguments, chosen, &selected))
 }
 
-async fn verify(arguments: &Arguments, selected: &[Scenario]) -> Status {
+async fn verify(arguments: &Arguments, chosen: Option<Runtime>, selected: &[Scenario]) -> Status {
     let began = Instant::now();
     eprintln!("starting redis, the websocket service, the gateway and its stand-ins");
-    let theatre = match Theatre::start(arguments.runtime, &|line| eprintln!("{line}")).await {
+    let theatre = match Theatre::start(chosen, &|line| eprintln!("{line}")).await {
         Ok(theatre) => theatre,
         Err(error) => {
             eprintln!("{error}");
@@ -99,6 +108,16 @@ async fn verify(arguments: &Arguments, selected: &[Scenario]) -> Status {
     }
     println!();
     print!("{}", report::summary(&verdicts));
+    let mut status = status(&verdicts);
+    if arguments.filters.is_empty() {
+        let orphans = snapshot::orphans(selected);
+        for id in &orphans {
+            println!("snapshots/{id}.snap is of no scenario: delete it, or bring its fixture back");
+        }
+        if !orphans.is_empty() && matches!(status, Status::Kept) {
+            status = Status::Broken;
+        }
+    }
     if arguments.keep {
         println!("\nthe system is up:");
         println!("  websocket service  http://{}", system.websocket);
@@ -106,10 +125,10 @@ async fn verify(arguments: &Arguments, selected: &[Scenario]) -> Status {
         println!("  redis              {}", system.redis_url);
         println!("  JWT secret         {}", system.jwt_secret);
         println!("Ctrl-C takes it down");
-        wait_for_signal().await;
+        theatre.keep(status as u8).await;
     }
     system.stop().await;
-    status(&verdicts)
+    status
 }
 
 /// Plays the scenarios, several at a time, with a word about each as it ends.
@@ -120,10 +139,12 @@ async fn play(theatre: &Theatre, selected: &[Scenario]) -> Vec<Verdict> {
         .buffer_unordered(AT_ONCE);
     let mut verdicts = Vec::new();
     while let Some(verdict) = playing.next().await {
-        let word = if verdict.result.is_ok() {
-            "kept  "
-        } else {
-            "BROKEN"
+        let word = match verdict.result.as_ref().map_err(|broken| &broken.failure) {
+            Ok(()) => "kept  ",
+            Err(Failure::Broken(_)) => "BROKEN",
+            Err(Failure::Unreviewed(_)) => "REVIEW",
+            Err(Failure::System(_)) => "SYSTEM",
+            Err(Failure::Bug(_)) => "BUG   ",
         };
         let progress = format!("[{:>3}/{}]", verdicts.len() + 1, selected.len());
         if terminal && verdict.result.is_ok() {
@@ -153,7 +174,7 @@ fn status(verdicts: &[Verdict]) -> Status {
     };
     if failures().any(|failure| matches!(failure, Failure::Bug(_))) {
         Status::HarnessBug
-    } else if failures().any(|failure| matches!(failure, Failure::Broken(_))) {
+    } else if failures().any(|f| matches!(f, Failure::Broken(_) | Failure::Unreviewed(_))) {
         Status::Broken
     } else if failures().next().is_some() {
         Status::NotStarted
@@ -168,17 +189,15 @@ fn list(selected: &[Scenario]) {
         .map(|scenario| scenario.id.len())
         .max()
         .unwrap_or(0);
-    for scenario in selected {
-        println!("{:width$}  {}", scenario.id, scenario.title);
-    }
+    let lines: String = selected
+        .iter()
+        .map(|scenario| format!("{:width$}  {}\n", scenario.id, scenario.title))
+        .collect();
+    // Whoever reads it may have seen enough: `| head`.
+    let _ = io::stdout().write_all(lines.as_bytes());
 }
 
 fn usage(message: &str) -> Status {
     eprintln!("{message}");
     Status::Usage
-}
-
-/// The system's own signal handling takes it down and ends the process.
-async fn wait_for_signal() {
-    std::future::pending::<()>().await;
 }

@@ -1,6 +1,7 @@
 //! A running system: Redis, a websocket service, an API gateway and the stand-ins behind it.
 //!
-//! - `containers`: parts in containers, the only place that knows testcontainers
+//! - `containers`: parts in containers, through testcontainers
+//! - `engine`: what is asked of the container engine itself: images, networks, remains
 //! - `processes`: the same parts as child processes
 //! - `children`: child processes that do not outlive this one
 //! - `binaries`: the services' programs, built by cargo
@@ -13,6 +14,7 @@
 mod binaries;
 mod children;
 mod containers;
+mod engine;
 mod image;
 mod log;
 mod owner;
@@ -24,7 +26,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -89,6 +91,13 @@ struct Program {
     port: u16,
 }
 
+/// The parts as this process reaches them.
+struct Addresses {
+    redis: SocketAddr,
+    websocket: SocketAddr,
+    gateway: SocketAddr,
+}
+
 enum Parts {
     Containers(containers::Containers),
     Processes(processes::Processes),
@@ -103,7 +112,7 @@ impl System {
     ) -> Result<Self, StartError> {
         let runtime = match runtime {
             Some(Runtime::Containers) => {
-                containers::engine().await.map_err(|error| {
+                engine::connect().await.map_err(|error| {
                     StartError(format!(
                         "no container engine answers ({error}); start one, or use --runtime processes"
                     ))
@@ -111,7 +120,7 @@ impl System {
                 Runtime::Containers
             }
             Some(Runtime::Processes) => Runtime::Processes,
-            None => match containers::engine().await {
+            None => match engine::connect().await {
                 Ok(_) => Runtime::Containers,
                 Err(error) => {
                     say(&format!(
@@ -124,42 +133,34 @@ impl System {
         let jwt_secret = uuid::Uuid::new_v4().to_string();
         let log = Log::default();
         let binaries = binaries::build(say).await?;
-        match runtime {
+        // A container reaches this machine through the engine's gateway, not through its loopback.
+        let standins = StandIns::start(match runtime {
+            Runtime::Containers => [0, 0, 0, 0],
+            Runtime::Processes => [127, 0, 0, 1],
+        })
+        .await?;
+        let plan = |surroundings: &Surroundings| programs(surroundings, &standins, &jwt_secret);
+        let (addresses, parts) = match runtime {
             Runtime::Containers => {
-                let standins = StandIns::start([0, 0, 0, 0]).await?;
-                let plan =
-                    |surroundings: &Surroundings| programs(surroundings, &standins, &jwt_secret);
-                let started = containers::start(&binaries, plan, &log, say).await?;
-                let system = Self {
-                    redis_url: format!("redis://{}", started.redis),
-                    websocket: started.websocket,
-                    gateway: started.gateway,
-                    standins,
-                    jwt_secret,
-                    runtime,
-                    log,
-                    parts: Mutex::new(Some(Parts::Containers(started))),
-                };
-                system.until_ready().await
+                let (addresses, parts) = containers::start(&binaries, plan, &log, say).await?;
+                (addresses, Parts::Containers(parts))
             }
             Runtime::Processes => {
-                let standins = StandIns::start([127, 0, 0, 1]).await?;
-                let plan =
-                    |surroundings: &Surroundings| programs(surroundings, &standins, &jwt_secret);
-                let started = processes::start(&binaries, plan, &log, say).await?;
-                let system = Self {
-                    redis_url: format!("redis://{}", started.redis),
-                    websocket: started.websocket,
-                    gateway: started.gateway,
-                    standins,
-                    jwt_secret,
-                    runtime,
-                    log,
-                    parts: Mutex::new(Some(Parts::Processes(started))),
-                };
-                system.until_ready().await
+                let (addresses, parts) = processes::start(&binaries, plan, &log, say).await?;
+                (addresses, Parts::Processes(parts))
             }
-        }
+        };
+        let system = Self {
+            redis_url: format!("redis://{}", addresses.redis),
+            websocket: addresses.websocket,
+            gateway: addresses.gateway,
+            standins,
+            jwt_secret,
+            runtime,
+            log,
+            parts: Mutex::new(Some(parts)),
+        };
+        system.until_ready().await
     }
 
     /// Takes everything down and returns when it is gone. A second call does nothing.
@@ -189,7 +190,10 @@ impl System {
     async fn until_ready(self) -> Result<Self, StartError> {
         let deadline = Instant::now() + START_DEADLINE;
         let checks = async {
-            let http = reqwest::Client::new();
+            let http = reqwest::Client::builder()
+                .no_proxy()
+                .build()
+                .map_err(|error| StartError(format!("no HTTP client: {error}")))?;
             let websocket = format!("http://{}/healthz/redis", self.websocket);
             let gateway = format!("http://{}/healthz", self.gateway);
             tokio::try_join!(
@@ -253,6 +257,19 @@ impl FromStr for Runtime {
             "containers" => Ok(Self::Containers),
             "processes" => Ok(Self::Processes),
             other => Err(format!("no runtime {other:?}: containers or processes")),
+        }
+    }
+}
+
+impl Runtime {
+    /// What `HARNESS_RUNTIME` says; nothing when it is not set, or empty.
+    pub fn from_environment() -> Result<Option<Self>, String> {
+        match std::env::var("HARNESS_RUNTIME") {
+            Ok(text) if !text.is_empty() => text
+                .parse()
+                .map(Some)
+                .map_err(|error| format!("HARNESS_RUNTIME: {error}")),
+            _ => Ok(None),
         }
     }
 }
@@ -328,7 +345,10 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// What a signal does to a run: it takes down the system, then ends the process.
 #[derive(Clone)]
-pub struct Interruption(watch::Receiver<bool>);
+pub struct Interruption {
+    signalled: watch::Receiver<bool>,
+    status: Arc<OnceLock<u8>>,
+}
 
 /// From now on SIGINT, SIGTERM and SIGHUP take down the system that is sent to the returned sender, then end this
 /// process with 128 + the signal's number. A signal that comes while the system starts waits for it: what is half
@@ -338,9 +358,11 @@ pub fn stop_on_signal() -> io::Result<(oneshot::Sender<Arc<System>>, Interruptio
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let (sender, system) = oneshot::channel::<Arc<System>>();
-    let (interrupted, interruption) = watch::channel(false);
+    let (interrupted, signalled) = watch::channel(false);
+    let status = Arc::new(OnceLock::new());
+    let known = Arc::clone(&status);
     tokio::spawn(async move {
-        let status = tokio::select! {
+        let of_signal = tokio::select! {
             _ = interrupt.recv() => 130,
             _ = terminate.recv() => 143,
             _ = hangup.recv() => 129,
@@ -349,15 +371,21 @@ pub fn stop_on_signal() -> io::Result<(oneshot::Sender<Arc<System>>, Interruptio
         if let Ok(Ok(system)) = timeout(START_DEADLINE, system).await {
             system.stop().await;
         }
-        std::process::exit(status);
+        std::process::exit(known.get().map_or(of_signal, |status| i32::from(*status)));
     });
-    Ok((sender, Interruption(interruption)))
+    Ok((sender, Interruption { signalled, status }))
 }
 
 impl Interruption {
+    /// From now on a signal ends the process with `status`: the run is over and its verdict known.
+    pub fn verdict_is(&self, status: u8) {
+        // A second verdict would be a mistake; the first stays.
+        let _ = self.status.set(status);
+    }
+
     /// Waits for a signal, in vain if none comes. What happens after it is no verdict on the contract.
     pub async fn wait(&self) {
-        let mut changes = self.0.clone();
+        let mut changes = self.signalled.clone();
         if changes.wait_for(|interrupted| *interrupted).await.is_err() {
             std::future::pending::<()>().await;
         }

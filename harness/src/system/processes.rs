@@ -1,6 +1,6 @@
 //! Parts as child processes on loopback ports.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use tokio::process::Command;
 
@@ -8,13 +8,10 @@ use super::binaries::Binaries;
 use super::children::{Children, free_port};
 use super::log::Log;
 use super::redis_package::{self, RedisProgram};
-use super::{Program, StartError, Surroundings};
+use super::{Addresses, Program, StartError, Surroundings};
 
 /// The running parts.
 pub(super) struct Processes {
-    pub redis: SocketAddr,
-    pub websocket: SocketAddr,
-    pub gateway: SocketAddr,
     children: Children,
 }
 
@@ -24,7 +21,7 @@ pub(super) async fn start(
     plan: impl Fn(&Surroundings) -> [Program; 2],
     log: &Log,
     say: &(dyn Fn(&str) + Sync),
-) -> Result<Processes, StartError> {
+) -> Result<(Addresses, Processes), StartError> {
     let redis = redis_package::provide(say).await?;
     let ports = [free_port()?, free_port()?, free_port()?];
     let [redis_port, websocket_port, gateway_port] = ports;
@@ -58,12 +55,13 @@ pub(super) async fn start(
             return Err(StartError(format!("failed to run {name}: {error}")));
         }
     }
-    Ok(Processes {
-        redis: (Ipv4Addr::LOCALHOST, redis_port).into(),
-        websocket: (Ipv4Addr::LOCALHOST, websocket_port).into(),
-        gateway: (Ipv4Addr::LOCALHOST, gateway_port).into(),
-        children,
-    })
+    let [redis, websocket, gateway] = ports.map(|port| (Ipv4Addr::LOCALHOST, port).into());
+    let addresses = Addresses {
+        redis,
+        websocket,
+        gateway,
+    };
+    Ok((addresses, Processes { children }))
 }
 
 impl Processes {

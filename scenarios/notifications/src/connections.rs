@@ -1,12 +1,13 @@
 //! The endpoint, the limit, what clients send, coming and going.
 
+use harness::client::Answer;
 use harness::flow::Frame;
-use harness::scenario::{Outcome, Scenario};
+use harness::scenario::{Failure, Outcome, Scenario, ensure};
 use harness::stage::Stage;
 
 /// The default of `WEBSOCKET_MAX_CONNECTIONS_PER_USER` (contract, Connection limit).
 const LIMIT: usize = 5;
-const MESSAGE: &[u8] = br#"{"event":"ping","data":{}}"#;
+const MESSAGE: &[u8] = br#"{"event":"hello","data":{}}"#;
 
 pub fn scenarios() -> Vec<Scenario> {
     let scenario = |id: &str, title: &str, play: Play| {
@@ -27,6 +28,16 @@ pub fn scenarios() -> Vec<Scenario> {
             "slot-freed",
             "a connection that closes makes room for the next",
             |stage| Box::pin(slot_freed(stage)),
+        ),
+        scenario(
+            "sibling-leaves",
+            "when one of a user's connections closes, the others go on",
+            |stage| Box::pin(sibling_leaves(stage)),
+        ),
+        scenario(
+            "foreign-origin",
+            "a browser from an origin that is not allowed gets 403 at the upgrade",
+            |stage| Box::pin(foreign_origin(stage)),
         ),
         scenario(
             "limit-per-user",
@@ -70,7 +81,7 @@ async fn trailing_slash(stage: Stage) -> Outcome {
         .connect_to(&format!("/ws/?token={token}"), &teacher)
         .await?;
     stage.connect(&teacher).await?;
-    stage.publish_bytes(&teacher, "ping", MESSAGE).await?;
+    stage.publish_bytes(&teacher, "hello", MESSAGE).await?;
     stage.settle().await
 }
 
@@ -82,7 +93,7 @@ async fn sixth_refused(stage: Stage) -> Outcome {
     let sixth = stage.connect(&teacher).await?;
     sixth.expect_close(4000, "QUOTA_EXCEEDED").await?;
 
-    stage.publish_bytes(&teacher, "ping", MESSAGE).await?;
+    stage.publish_bytes(&teacher, "hello", MESSAGE).await?;
     stage.settle().await
 }
 
@@ -95,8 +106,39 @@ async fn slot_freed(stage: Stage) -> Outcome {
     clients[2].close().await?;
     stage.connect(&teacher).await?;
 
-    stage.publish_bytes(&teacher, "ping", MESSAGE).await?;
+    stage.publish_bytes(&teacher, "hello", MESSAGE).await?;
     stage.settle().await
+}
+
+async fn sibling_leaves(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let first = stage.connect(&teacher).await?;
+    stage.connect(&teacher).await?;
+    stage.connect(&teacher).await?;
+    first.close().await?;
+
+    stage.publish_bytes(&teacher, "hello", MESSAGE).await?;
+    stage.settle().await
+}
+
+async fn foreign_origin(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let path = format!("/ws?token={}", stage.token(&teacher));
+    let origin = vec![("origin".to_owned(), "https://elsewhere.example".to_owned())];
+    let answer = stage
+        .upgrade_at_websocket_service("browser", &path, origin)
+        .await?;
+    let Answer::Refused(response) = answer else {
+        return Err(Failure::Broken(
+            "a foreign origin was let in: it should get 403".into(),
+        ));
+    };
+    ensure(response.status == 403, || {
+        format!(
+            "a foreign origin should get 403 and got {}",
+            response.status
+        )
+    })
 }
 
 async fn limit_per_user(stage: Stage) -> Outcome {
@@ -105,7 +147,7 @@ async fn limit_per_user(stage: Stage) -> Outcome {
         stage.connect(&teacher).await?;
     }
     stage.connect(&colleague).await?;
-    stage.publish_bytes(&colleague, "ping", MESSAGE).await?;
+    stage.publish_bytes(&colleague, "hello", MESSAGE).await?;
     stage.settle().await
 }
 
@@ -117,7 +159,7 @@ async fn client_frame(stage: Stage, frame: Frame) -> Outcome {
     client.send(Frame::Ping(b"read".to_vec())).await?;
     client.expect_pong(b"read").await?;
 
-    stage.publish_bytes(&teacher, "ping", MESSAGE).await?;
+    stage.publish_bytes(&teacher, "hello", MESSAGE).await?;
     stage.settle().await
 }
 

@@ -80,8 +80,19 @@ async fn other_users(stage: Stage, message: Message) -> Outcome {
 
     stage.publish(&teacher, &message).await?;
     stage.settle().await?;
-    stage.publish(&stage.user("colleague"), &message).await?;
+    stage
+        .publish(&stage.user("colleague"), &addressed(&message, "colleague"))
+        .await?;
     stage.settle().await
+}
+
+/// The message with words of its own, so that it can be told from another user's.
+fn addressed(message: &Message, name: &str) -> Message {
+    let mut message = message.clone();
+    message
+        .data
+        .insert("message".to_owned(), format!("For {name}.").into());
+    message
 }
 
 async fn similar_names(stage: Stage, message: Message) -> Outcome {
@@ -91,7 +102,9 @@ async fn similar_names(stage: Stage, message: Message) -> Outcome {
     stage.connect(&namesake).await?;
 
     stage.publish(&teacher, &message).await?;
-    stage.publish(&namesake, &message).await?;
+    stage
+        .publish(&namesake, &addressed(&message, "namesake"))
+        .await?;
     stage.settle().await
 }
 
@@ -100,7 +113,7 @@ async fn right_after_101(stage: Stage, message: Message) -> Outcome {
     for name in ["teacher", "colleague", "headmaster", "substitute"] {
         let user = stage.user(name);
         stage.connect(&user).await?;
-        stage.publish(&user, &message).await?;
+        stage.publish(&user, &addressed(&message, name)).await?;
     }
     stage.settle().await
 }
@@ -148,7 +161,7 @@ async fn bytes_untouched(stage: Stage) -> Outcome {
         ("no-json", "not JSON at all"),
         (
             "long",
-            &format!(r#"{{"event":"e","data":"{}"}}"#, "ö".repeat(40_000)),
+            &format!(r#"{{"event":"e","data":"{}"}}"#, "ö".repeat(150_000)),
         ),
     ];
     for (kind, text) in texts {

@@ -1,0 +1,480 @@
+//! A flow as text that a person reads without a manual.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::{Actor, Body, Entry, Flow, Frame, Lane};
+use crate::ledger::{Ledger, Published};
+use crate::redaction::Redactor;
+
+/// Runs of at least this many messages are printed as one line.
+const RUN: usize = 4;
+/// A message of more bytes than this is not printed whole.
+const LONG: usize = 4096;
+/// How many characters of such a message are.
+const SHOWN: usize = 100;
+
+impl Flow {
+    /// The flow as text, its values masked by `redactor`.
+    pub fn text(&self, redactor: &Redactor) -> String {
+        let mut lanes: Vec<&Lane> = self
+            .lanes
+            .iter()
+            .filter(|lane| !lane.entries.is_empty())
+            .collect();
+        lanes.sort_by(|a, b| {
+            rank(&a.actor)
+                .cmp(&rank(&b.actor))
+                .then(a.name.cmp(&b.name))
+        });
+        let mut printer = Printer {
+            ledger: &self.ledger,
+            redactor: redactor.clone(),
+            text: String::new(),
+            quiet: true,
+            user: String::new(),
+        };
+        for lane in lanes {
+            printer.lane(lane);
+        }
+        printer.text
+    }
+}
+
+fn rank(actor: &Actor) -> u8 {
+    match actor {
+        Actor::Caller => 0,
+        Actor::StandIn => 1,
+        Actor::Backend => 2,
+        Actor::Client { .. } => 3,
+    }
+}
+
+struct Printer<'a> {
+    ledger: &'a Ledger,
+    redactor: Redactor,
+    text: String,
+    /// Whether the actor of the present lane has received nothing yet.
+    quiet: bool,
+    /// The user of the present lane; empty where it is no client's.
+    user: String,
+}
+
+impl Printer<'_> {
+    fn lane(&mut self, lane: &Lane) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        let what = match &lane.actor {
+            Actor::Caller => "calls over HTTP",
+            Actor::StandIn => "stand-in behind the gateway",
+            Actor::Backend => "publishes in Redis",
+            Actor::Client { .. } => "WebSocket client",
+        };
+        let _ = writeln!(self.text, "{} ({what})", lane.name);
+        let identified = self.identified(lane);
+        let mut at = 0;
+        self.quiet = true;
+        self.user = match &lane.actor {
+            Actor::Client { user, .. } => user.clone(),
+            _ => String::new(),
+        };
+        while at < lane.entries.len() {
+            self.quiet &= !matches!(lane.entries[at], Entry::Received(_));
+            at += match &lane.entries[at] {
+                Entry::Published(number) => self.published(*number, &lane.entries[at..]),
+                Entry::Received(Frame::Text(bytes)) => self.received(bytes, &identified[at..]),
+                entry => {
+                    self.entry(entry, &lane.actor);
+                    1
+                }
+            };
+        }
+    }
+
+    /// For each entry of a lane, the message that it received, if it did.
+    fn identified(&self, lane: &Lane) -> Vec<Option<Published>> {
+        let Actor::Client { user, offered } = &lane.actor else {
+            return vec![None; lane.entries.len()];
+        };
+        let texts: Vec<Vec<u8>> = lane
+            .entries
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Received(Frame::Text(bytes)) => Some(bytes.clone()),
+                _ => None,
+            })
+            .collect();
+        let mut messages = self.ledger.identify(user, *offered, &texts).into_iter();
+        lane.entries
+            .iter()
+            .map(|entry| match entry {
+                Entry::Received(Frame::Text(_)) => messages.next().flatten().cloned(),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Prints a publication, or a run of them to the same user and of the same kind, and says how many entries it was.
+    fn published(&mut self, number: usize, entries: &[Entry]) -> usize {
+        let Some(first) = self.ledger.published().get(number.wrapping_sub(1)) else {
+            return 1;
+        };
+        let run = entries
+            .iter()
+            .zip(number..)
+            .take_while(|(entry, number)| {
+                **entry == Entry::Published(*number)
+                    && self
+                        .ledger
+                        .published()
+                        .get(number - 1)
+                        .is_some_and(|m| m.user == first.user && m.kind == first.kind)
+            })
+            .count();
+        let channel = format!("ws:<user:{}>", first.user);
+        let run = if run >= RUN { run } else { 1 };
+        if run == 1 {
+            self.line(&format!("-> PUBLISH {channel}  #{number} {}", first.kind));
+        } else {
+            let last = number + run - 1;
+            self.line(&format!(
+                "-> PUBLISH {channel}  #{number} … #{last} {}, {run} messages; the first:",
+                first.kind
+            ));
+        }
+        self.published_bytes(first);
+        run
+    }
+
+    /// Prints what was published: as pretty JSON where that says it all, else as it stands.
+    fn published_bytes(&mut self, message: &Published) {
+        let earlier = self
+            .ledger
+            .published()
+            .iter()
+            .find(|other| other.bytes == message.bytes);
+        if let Some(earlier) = earlier.filter(|earlier| earlier.number < message.number) {
+            self.block(&format!("(the same bytes as #{})", earlier.number));
+            return;
+        }
+        let value = serde_json::from_slice::<Value>(&message.bytes).ok();
+        let compact = |value: &Value| value.to_string().as_bytes() == message.bytes;
+        match value {
+            Some(value) if compact(&value) && message.bytes.len() <= LONG => self.json(&value),
+            _ => {
+                let shown = self.redactor.text(&verbatim(&message.bytes));
+                self.block(&shown);
+            }
+        }
+    }
+
+    /// Prints a text frame, or a run of messages in order, and says how many entries it was.
+    fn received(&mut self, bytes: &[u8], identified: &[Option<Published>]) -> usize {
+        let Some(first) = &identified[0] else {
+            let copy = self
+                .ledger
+                .published()
+                .iter()
+                .find(|m| m.user == self.user && m.bytes == bytes);
+            if let Some(copy) = copy {
+                let line = format!("<- text #{} {}, again", copy.number, copy.kind);
+                self.line(&line);
+                return 1;
+            }
+            self.line("<- text that was not published to this user:");
+            let shown = self.redactor.text(&String::from_utf8_lossy(bytes));
+            self.block(&shown);
+            return 1;
+        };
+        let run = identified
+            .iter()
+            .zip(first.number..)
+            .take_while(|(message, number)| {
+                message
+                    .as_ref()
+                    .is_some_and(|m| m.number == *number && m.kind == first.kind)
+            })
+            .count();
+        let (number, kind) = (first.number, &first.kind);
+        if run >= RUN {
+            let last = number + run - 1;
+            self.line(&format!(
+                "<- text #{number} … #{last} {kind}, {run} messages in order, byte for byte as published"
+            ));
+            run
+        } else {
+            self.line(&format!(
+                "<- text #{number} {kind}, byte for byte as published"
+            ));
+            1
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry, actor: &Actor) {
+        let (out, into) = match actor {
+            Actor::StandIn => ("<-", "->"),
+            _ => ("->", "<-"),
+        };
+        match entry {
+            Entry::Request(request) => {
+                let path = self.redactor.text(&request.path);
+                self.line(&format!("{out} {} {path}", request.method));
+                self.headers_and_body(&request.headers, &request.body);
+            }
+            Entry::Response(response) => {
+                let reason = reqwest::StatusCode::from_u16(response.status)
+                    .ok()
+                    .and_then(|status| status.canonical_reason())
+                    .unwrap_or_default();
+                self.line(format!("{into} {} {reason}", response.status).trim_end());
+                self.headers_and_body(&response.headers, &response.body);
+            }
+            Entry::Sent(frame) => self.frame("->", frame),
+            Entry::Received(frame) => self.frame("<-", frame),
+            Entry::Fence => self.line(if self.quiet {
+                "   nothing arrived (fence)"
+            } else {
+                "   nothing else arrived (fence)"
+            }),
+            Entry::Ended(words) => self.line(&format!("   {words}")),
+            Entry::Note(words) => {
+                let words = self.redactor.text(words);
+                self.line(&format!("   {words}"));
+            }
+            Entry::Published(_) => {}
+        }
+    }
+
+    fn frame(&mut self, arrow: &str, frame: &Frame) {
+        match frame {
+            Frame::Text(bytes) => {
+                let shown = self.redactor.text(&printable(bytes));
+                self.line(&format!("{arrow} text {shown}"));
+            }
+            Frame::Binary(bytes) => self.line(&format!("{arrow} binary {}", printable(bytes))),
+            Frame::Ping(bytes) => self.line(&format!("{arrow} ping {}", printable(bytes))),
+            Frame::Pong(bytes) => self.line(&format!("{arrow} pong {}", printable(bytes))),
+            Frame::Close(None) => self.line(&format!("{arrow} close, without a code")),
+            Frame::Close(Some((code, reason))) => match serde_json::from_str::<Value>(reason) {
+                Ok(value @ Value::Object(_)) => {
+                    self.line(&format!("{arrow} close {code}, reason"));
+                    self.json(&value);
+                }
+                _ if reason.is_empty() => self.line(&format!("{arrow} close {code}")),
+                _ => {
+                    let reason = self.redactor.text(reason);
+                    self.line(&format!("{arrow} close {code}, reason {reason:?}"));
+                }
+            },
+        }
+    }
+
+    fn headers_and_body(&mut self, headers: &[(String, String)], body: &Body) {
+        for (name, value) in headers {
+            let value = self.redactor.string(value);
+            self.block(&format!("{name}: {value}"));
+        }
+        match body {
+            Body::Empty => {}
+            Body::Json(value) => self.json(value),
+            Body::Text(text) => {
+                let text = self.redactor.text(text);
+                self.block(&text);
+            }
+            Body::Checked(sentences) => {
+                for sentence in sentences {
+                    self.block(&format!("({sentence})"));
+                }
+            }
+        }
+    }
+
+    fn json(&mut self, value: &Value) {
+        let masked = self.redactor.json(value);
+        let text = serde_json::to_string_pretty(&masked).unwrap_or_default();
+        self.block(&text);
+    }
+
+    fn line(&mut self, line: &str) {
+        let _ = writeln!(self.text, "  {}", line.trim_end());
+    }
+
+    fn block(&mut self, text: &str) {
+        for line in text.lines() {
+            let _ = writeln!(self.text, "     {}", line.trim_end());
+        }
+    }
+}
+
+/// Text as it stands, on one line, its control characters escaped and its end left out when it is long.
+fn verbatim(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut shown = String::new();
+    for c in text.chars().take(SHOWN) {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    if text.chars().count() > SHOWN {
+        shown.push_str(&format!("… ({} bytes)", bytes.len()));
+    }
+    shown
+}
+
+/// Bytes as text where they are text, else in hexadecimal.
+fn printable(bytes: &[u8]) -> String {
+    const BYTES: usize = 40;
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(char::is_control) => format!("{text:?}"),
+        _ => {
+            let hex: Vec<String> = bytes
+                .iter()
+                .take(BYTES)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            let more = if bytes.len() > BYTES { " …" } else { "" };
+            format!("{}{more} ({} bytes)", hex.join(" "), bytes.len())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Request, Response};
+
+    fn client(user: &str, entries: Vec<Entry>) -> Lane {
+        Lane {
+            name: format!("{user}/1"),
+            actor: Actor::Client {
+                user: user.into(),
+                offered: 0,
+            },
+            entries,
+        }
+    }
+
+    fn text(text: &str) -> Entry {
+        Entry::Received(Frame::Text(text.into()))
+    }
+
+    #[test]
+    fn lanes_stand_in_one_order_and_name_what_arrived() {
+        let mut ledger = Ledger::default();
+        ledger.publish("anna", "hello", br#"{"event":"hello","data":{}}"#);
+        let backend = Lane {
+            name: "backend".into(),
+            actor: Actor::Backend,
+            entries: vec![Entry::Published(1)],
+        };
+        let anna = client(
+            "anna",
+            vec![text(r#"{"event":"hello","data":{}}"#), Entry::Fence],
+        );
+        let bert = client("bert", vec![text(r#"{"event":"hello","data":{}}"#)]);
+        let flow = Flow {
+            ledger,
+            lanes: vec![bert, anna, backend],
+        };
+        assert_eq!(
+            flow.text(&Redactor::default()),
+            r#"backend (publishes in Redis)
+  -> PUBLISH ws:<user:anna>  #1 hello
+     {
+       "event": "hello",
+       "data": {}
+     }
+
+anna/1 (WebSocket client)
+  <- text #1 hello, byte for byte as published
+     nothing else arrived (fence)
+
+bert/1 (WebSocket client)
+  <- text that was not published to this user:
+     {"event":"hello","data":{}}
+"#
+        );
+    }
+
+    #[test]
+    fn what_was_published_is_shown_as_it_stands_where_its_form_matters() {
+        let mut ledger = Ledger::default();
+        let long = format!("\"{}\"", "ö".repeat(LONG));
+        for text in [r#"{"a":1}"#, "{\"a\" :\t1.0}", r#"{"a":1}"#, &long] {
+            ledger.publish("anna", "e", text.as_bytes());
+        }
+        let backend = Lane {
+            name: "backend".into(),
+            actor: Actor::Backend,
+            entries: [1, 3, 2, 4].map(Entry::Published).into(),
+        };
+        let flow = Flow {
+            ledger,
+            lanes: vec![backend],
+        };
+        let shown = format!("\"{}… (8194 bytes)", "ö".repeat(SHOWN - 1));
+        assert_eq!(
+            flow.text(&Redactor::default()),
+            format!(
+                "backend (publishes in Redis)\n  \
+                 -> PUBLISH ws:<user:anna>  #1 e\n     {{\n       \"a\": 1\n     }}\n  \
+                 -> PUBLISH ws:<user:anna>  #3 e\n     (the same bytes as #1)\n  \
+                 -> PUBLISH ws:<user:anna>  #2 e\n     {{\"a\" :\\t1.0}}\n  \
+                 -> PUBLISH ws:<user:anna>  #4 e\n     {shown}\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_run_of_messages_is_one_line_until_it_is_broken() {
+        let mut ledger = Ledger::default();
+        for number in 1..=6 {
+            ledger.publish("anna", "count", number.to_string().as_bytes());
+        }
+        let received = ["1", "2", "3", "4", "6", "5"].map(text).into();
+        let flow = Flow {
+            ledger,
+            lanes: vec![client("anna", received)],
+        };
+        assert_eq!(
+            flow.text(&Redactor::default()),
+            "anna/1 (WebSocket client)\n  \
+             <- text #1 … #4 count, 4 messages in order, byte for byte as published\n  \
+             <- text #6 count, byte for byte as published\n  \
+             <- text #5 count, byte for byte as published\n"
+        );
+    }
+
+    #[test]
+    fn a_stand_in_receives_requests_and_sends_responses() {
+        let lane = Lane {
+            name: "files".into(),
+            actor: Actor::StandIn,
+            entries: vec![
+                Entry::Request(Request {
+                    method: "GET".into(),
+                    path: "/x".into(),
+                    headers: vec![("x-user-id".into(), "u".into())],
+                    body: Body::Empty,
+                }),
+                Entry::Response(Response {
+                    status: 404,
+                    headers: Vec::new(),
+                    body: Body::Text("no".into()),
+                }),
+            ],
+        };
+        let flow = Flow {
+            ledger: Ledger::default(),
+            lanes: vec![lane],
+        };
+        assert_eq!(
+            flow.text(&Redactor::default()),
+            "files (stand-in behind the gateway)\n  <- GET /x\n     x-user-id: u\n  -> 404 Not Found\n     no\n"
+        );
+    }
+}

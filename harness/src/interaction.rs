@@ -1,0 +1,391 @@
+//! An interaction fixture played: the call, what its downstream sees and answers, what the client gets.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use wiremock::ResponseTemplate;
+
+use crate::expectation;
+use crate::fixture::{self, Caller, Fixture, Interaction};
+use crate::flow::{self, Actor, Entry, Recorder};
+use crate::http::{self, Call, CallBody, Reply};
+use crate::scenario::{Outcome, ensure};
+use crate::stage::Stage;
+use crate::token::Claims;
+
+impl Stage {
+    /// Plays an interaction with the gateway: the call, what its downstream sees and answers, what the client gets.
+    pub async fn play(&self, fixture: &Fixture<Interaction>) -> Outcome<Reply> {
+        let interaction = &fixture.content;
+        let values = self.placeholders();
+        let teacher = self.user("teacher");
+        let secret = &self.system().jwt_secret;
+        let mut headers: Vec<(String, String)> = interaction
+            .request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), values.fill(value)))
+            .collect();
+        match interaction.caller {
+            Caller::Nobody => {}
+            Caller::Teacher => {
+                headers.push((
+                    "authorization".into(),
+                    format!("Bearer {}", self.token(&teacher)),
+                ));
+            }
+            Caller::Expired => {
+                let token = Claims::good(&teacher.id).expired().sign(secret);
+                let token = self.known_token("expired", token);
+                headers.push(("authorization".into(), format!("Bearer {token}")));
+            }
+        }
+        let request = &interaction.request;
+        let call = Call {
+            method: request.method.clone(),
+            path: values.fill(&request.path),
+            headers,
+            body: match (&request.json, &request.text, &request.multipart) {
+                (Some(json), _, _) => CallBody::Json(values.fill_json(json)),
+                (_, Some(text), _) => CallBody::Text(values.fill(text)),
+                (_, _, Some(parts)) => CallBody::Multipart(values.fill_parts(parts)),
+                _ => CallBody::Empty,
+            },
+        };
+        if let Some(downstream) = &interaction.downstream {
+            let answer = &downstream.response;
+            let mut template = ResponseTemplate::new(answer.status);
+            if let Some(json) = &answer.json {
+                template = template.set_body_json(values.fill_json(json));
+            }
+            if let Some(text) = &answer.text {
+                template = template.set_body_string(values.fill(text));
+            }
+            for (name, value) in &answer.headers {
+                template = template.insert_header(name.as_str(), values.fill(value));
+            }
+            self.standin(downstream.service)
+                .answer(self.mark(), template);
+        }
+        let (reply, recorder) = self
+            .send_call(&teacher.name, self.system().gateway, &call)
+            .await?;
+        let mut problems = self.check_downstream(interaction, &values).await?;
+        problems.extend(check_reply(interaction, &values, &reply, &recorder));
+        ensure(problems.is_empty(), || {
+            format!("{}: {}", fixture.path, problems.join("\n"))
+        })?;
+        Ok(reply)
+    }
+
+    /// Whether the stand-ins saw what the interaction says, and nothing else.
+    async fn check_downstream(
+        &self,
+        interaction: &Interaction,
+        values: &Placeholders,
+    ) -> Outcome<Vec<String>> {
+        let mut problems = Vec::new();
+        for standin in self.system().standins.all() {
+            let requests = standin.take_requests(self.mark());
+            let expected = interaction
+                .downstream
+                .as_ref()
+                .filter(|downstream| self.standin(downstream.service).name == standin.name);
+            let times = requests.len();
+            match (expected, times) {
+                (None, 0) | (Some(_), 1) => {}
+                (None, _) => problems.push(format!("{} should not have been called", standin.name)),
+                (Some(_), 0) => problems.push(format!("{} was not called", standin.name)),
+                (Some(_), _) => problems.push(format!("{} was called {times} times", standin.name)),
+            }
+            if requests.is_empty() {
+                continue;
+            }
+            let recorder = self.lane(standin.name, Actor::StandIn);
+            for request in &requests {
+                let mut shown = shown_request(request).await;
+                if let Some(downstream) = expected {
+                    let arrived = Arrived::of(request).await;
+                    problems.extend(arrived.check(
+                        standin.name,
+                        &downstream.request,
+                        values,
+                        &mut shown,
+                    ));
+                }
+                recorder.push(Entry::Request(shown));
+                if let Some(downstream) = expected {
+                    recorder.push(Entry::Response(shown_answer(&downstream.response, values)));
+                }
+            }
+        }
+        Ok(problems)
+    }
+
+    fn placeholders(&self) -> Placeholders {
+        let named = |placeholder: &str, value: String| (format!("{{{placeholder}}}"), value);
+        Placeholders(vec![
+            named("user_id", self.user("teacher").id),
+            named("other_user_id", self.user("colleague").id),
+            named("batch_id", self.id("batch")),
+            named("class_id", self.id("class")),
+            named("correlation_id", self.id("correlation")),
+        ])
+    }
+}
+
+/// What stands for a value of the run in fixtures.
+struct Placeholders(Vec<(String, String)>);
+
+impl Placeholders {
+    fn fill(&self, text: &str) -> String {
+        self.0
+            .iter()
+            .fold(text.to_owned(), |text, (placeholder, value)| {
+                text.replace(placeholder, value)
+            })
+    }
+
+    fn fill_json(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.fill(text)),
+            Value::Array(values) => values.iter().map(|value| self.fill_json(value)).collect(),
+            Value::Object(members) => members
+                .iter()
+                .map(|(name, value)| (self.fill(name), self.fill_json(value)))
+                .collect(),
+            other => other.clone(),
+        }
+    }
+
+    fn fill_parts(&self, parts: &[fixture::Part]) -> Vec<fixture::Part> {
+        parts
+            .iter()
+            .map(|part| fixture::Part {
+                value: self.fill(&part.value),
+                ..part.clone()
+            })
+            .collect()
+    }
+}
+
+/// A request at a stand-in, its body read as what it is.
+struct Arrived<'a> {
+    request: &'a wiremock::Request,
+    parts: Option<Vec<fixture::Part>>,
+}
+
+impl<'a> Arrived<'a> {
+    async fn of(request: &'a wiremock::Request) -> Self {
+        let kind = header(request, "content-type").unwrap_or_default();
+        let parts = if kind.starts_with("multipart/form-data") {
+            http::read_parts(&kind, request.body.clone()).await.ok()
+        } else {
+            None
+        };
+        Self { request, parts }
+    }
+
+    /// A sentence for each way in which the request is not `expected`. Values that are free are masked in `shown`.
+    fn check(
+        &self,
+        name: &str,
+        expected: &fixture::ExpectedRequest,
+        values: &Placeholders,
+        shown: &mut flow::Request,
+    ) -> Vec<String> {
+        let mut problems = Vec::new();
+        let path = values.fill(&expected.path);
+        if shown.method != expected.method || shown.path != path {
+            problems.push(format!(
+                "{name} should have received {} {path} and received {} {}",
+                expected.method, shown.method, shown.path
+            ));
+        }
+        let fields = |field: &str| header(self.request, field);
+        problems.extend(check_headers(
+            &format!("{name} received"),
+            &expected.headers,
+            &expected.absent_headers,
+            values,
+            fields,
+        ));
+        if let Some(json) = &expected.json {
+            let json = values.fill_json(json);
+            let actual = serde_json::from_slice(&self.request.body).unwrap_or(Value::Null);
+            let differences = expectation::differences(&json, &actual);
+            problems.extend(
+                differences
+                    .iter()
+                    .map(|d| format!("{name} received a body with {d}")),
+            );
+            shown.body = flow::Body::Json(expectation::masked(&json, &actual));
+        }
+        if let Some(text) = &expected.text
+            && self.request.body != values.fill(text).as_bytes()
+        {
+            problems.push(format!(
+                "{name} should have received the body {text:?} and received {:?}",
+                String::from_utf8_lossy(&self.request.body)
+            ));
+        }
+        if let Some(parts) = &expected.multipart {
+            let parts = values.fill_parts(parts);
+            if self.parts.as_ref() != Some(&parts) {
+                problems.push(format!(
+                    "{name} should have received the parts {parts:?} and received {:?}",
+                    self.parts
+                ));
+            }
+        }
+        problems
+    }
+}
+
+/// A sentence for each way in which `reply` is not what the interaction expects; records the reply.
+fn check_reply(
+    interaction: &Interaction,
+    values: &Placeholders,
+    reply: &Reply,
+    recorder: &Recorder,
+) -> Vec<String> {
+    let expected = &interaction.response;
+    let mut problems = Vec::new();
+    let mut shown = reply.shown();
+    if reply.status != expected.status {
+        problems.push(format!(
+            "expected status {}, got {} with {}",
+            expected.status,
+            reply.status,
+            reply.text()
+        ));
+    }
+    problems.extend(check_headers(
+        "the answer has",
+        &expected.headers,
+        &expected.absent_headers,
+        values,
+        |name| reply.header(name).map(str::to_owned),
+    ));
+    if let Some(json) = &expected.json {
+        let json = values.fill_json(json);
+        match serde_json::from_slice(&reply.body) {
+            Ok(actual) => {
+                let differences = expectation::differences(&json, &actual);
+                problems.extend(
+                    differences
+                        .iter()
+                        .map(|d| format!("the answer's body: {d}")),
+                );
+                shown.body = flow::Body::Json(expectation::masked(&json, &actual));
+            }
+            Err(error) => {
+                problems.push(format!("the answer is no JSON ({error}): {}", reply.text()))
+            }
+        }
+    }
+    let text = reply.text();
+    if let Some(wanted) = &expected.text
+        && text != values.fill(wanted)
+    {
+        problems.push(format!("expected the body {wanted:?}, got {text:?}"));
+    }
+    let mut checked = Vec::new();
+    for part in &expected.contains {
+        let part = values.fill(part);
+        if !text.contains(part.as_str()) {
+            problems.push(format!("the body does not contain {part:?}"));
+        }
+        checked.push(format!("contains {part:?}"));
+    }
+    for part in &expected.absent {
+        let part = values.fill(part);
+        if text.to_lowercase().contains(&part.to_lowercase()) {
+            problems.push(format!("the body contains {part:?}"));
+        }
+        checked.push(format!("does not contain {part:?}"));
+    }
+    if expected.json.is_none() && expected.text.is_none() && !checked.is_empty() {
+        shown.body = flow::Body::Checked(checked);
+    }
+    recorder.push(Entry::Response(shown));
+    problems
+}
+
+fn check_headers(
+    whose: &str,
+    expected: &BTreeMap<String, String>,
+    absent: &[String],
+    values: &Placeholders,
+    field: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (name, value) in expected {
+        let value = Value::String(values.fill(value));
+        let actual = field(&name.to_lowercase());
+        match &actual {
+            Some(actual) => {
+                let actual = Value::String(actual.clone());
+                let differences = expectation::differences(&value, &actual);
+                problems.extend(
+                    differences.iter().map(|d| {
+                        format!("{whose} {name}: expected {}, got {}", d.expected, d.actual)
+                    }),
+                );
+            }
+            None => problems.push(format!("{whose} no {name}, expected {value}")),
+        }
+    }
+    for name in absent {
+        if let Some(value) = field(&name.to_lowercase()) {
+            problems.push(format!("{whose} {name}: {value}, which must not be there"));
+        }
+    }
+    problems
+}
+
+fn header(request: &wiremock::Request, name: &str) -> Option<String> {
+    let value = request.headers.get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// A request at a stand-in as a flow shows it.
+pub(crate) async fn shown_request(request: &wiremock::Request) -> flow::Request {
+    let query = request
+        .url
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
+    let headers = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or("(not text)")));
+    let body = match Arrived::of(request).await.parts {
+        Some(parts) => http::shown_parts(&parts),
+        None => http::shown_body(&request.body),
+    };
+    flow::Request {
+        method: request.method.to_string(),
+        path: format!("{}{query}", request.url.path()),
+        headers: http::shown_headers(headers),
+        body,
+    }
+}
+
+fn shown_answer(answer: &fixture::Answer, values: &Placeholders) -> flow::Response {
+    let mut headers: Vec<(String, String)> = answer
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_lowercase(), values.fill(value)))
+        .collect();
+    headers.sort();
+    flow::Response {
+        status: answer.status,
+        headers,
+        body: match (&answer.json, &answer.text) {
+            (Some(json), _) => flow::Body::Json(values.fill_json(json)),
+            (None, Some(text)) => flow::Body::Text(values.fill(text)),
+            (None, None) => flow::Body::Empty,
+        },
+    }
+}
