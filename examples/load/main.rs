@@ -7,29 +7,23 @@
 //! Every message is accounted for: exit status 1 if one was lost, duplicated, reordered or damaged, 2 if nothing
 //! could be measured. Logs of the service are at their default level and go to `/dev/null`.
 
-use std::collections::HashMap;
 use std::env;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use harness::system::RedisServer;
-use redis::aio::MultiplexedConnection;
-use tokio::process::Command;
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpStream;
 
 use self::audience::Audience;
+use self::bench::{Bench, FAN_OUT_CONNECTIONS, FAN_OUT_USERS, USERS};
 use self::ledger::Faults;
-use self::process::Process;
-use self::publisher::Publisher;
 use self::table::{Row, table};
-use self::target::{Target, Wire};
 use self::workload::Pattern;
 
 mod audience;
+mod bench;
 mod ledger;
 mod message;
 mod process;
@@ -38,11 +32,6 @@ mod relay;
 mod table;
 mod target;
 mod workload;
-
-/// The users of the workloads; those with several connections come behind them.
-const USERS: u64 = 1000;
-const FAN_OUT_USERS: u64 = 200;
-const FAN_OUT_CONNECTIONS: u64 = 5;
 
 const PATTERNS: [(Pattern, f64); 3] = [
     (
@@ -85,14 +74,12 @@ const PATTERNS: [(Pattern, f64); 3] = [
 const ROUNDS: usize = 5;
 const CONNECT_ROUNDS: usize = 3;
 
-/// How many messages a round of latencies has, one each millisecond.
-const PACED: u64 = 2000;
+/// How many turns a target has in a round of latencies, and how many messages a turn has, one each millisecond.
+const TURNS: u64 = 10;
+const PACED: u64 = 200;
 
 /// How many connections are opened at once.
 const CONNECTIONS: usize = 10_000;
-
-/// How long a part may take to start, or to let go of its connections.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// One thread, so that what it uses of a core can be told.
 #[tokio::main(flavor = "current_thread")]
@@ -176,85 +163,7 @@ fn affordable_connections() -> io::Result<usize> {
     Ok(affordable.min(CONNECTIONS))
 }
 
-/// Everything that runs.
-struct Bench {
-    server: RedisServer,
-    redis: MultiplexedConnection,
-    publisher: Publisher,
-    subscriber: Target,
-    relay: (Target, Process),
-    service: (Target, Process),
-}
-
 impl Bench {
-    async fn start() -> io::Result<Self> {
-        let program = service_program().await?;
-        let server = RedisServer::start().await.map_err(io::Error::other)?;
-        let url = server.url().to_owned();
-        let address: SocketAddr = url
-            .trim_start_matches("redis://")
-            .parse()
-            .map_err(io::Error::other)?;
-        let client = redis::Client::open(&*url).map_err(io::Error::other)?;
-        let redis = client
-            .get_multiplexed_async_connection()
-            .await
-            .map_err(io::Error::other)?;
-        let subscriber = Target {
-            address,
-            prefix: "bare",
-            wire: Wire::Redis,
-        };
-        let relay = Target {
-            address: process::free_address()?,
-            prefix: "raw",
-            wire: Wire::Raw,
-        };
-        let arguments = [
-            "relay".into(),
-            address.to_string(),
-            relay.address.to_string(),
-        ];
-        let relay_process =
-            Process::start(&env::current_exe()?, &arguments, &HashMap::new()).await?;
-        until_open(&relay).await?;
-        let secret = "the load generator's";
-        let service = Target {
-            address: process::free_address()?,
-            prefix: "ws",
-            wire: Wire::WebSocket(secret.into()),
-        };
-        let environment = HashMap::from([
-            ("REDIS_URL", url),
-            ("WEBSOCKET_PORT", service.address.port().to_string()),
-            ("JWT_SECRET_KEY", secret.to_owned()),
-        ]);
-        let service_process = Process::start(&program, &[], &environment).await?;
-        until_open(&service).await?;
-        let mut bench = Self {
-            publisher: Publisher::connect(address).await?,
-            server,
-            redis,
-            subscriber,
-            relay: (relay, relay_process),
-            service: (service, service_process),
-        };
-        // It is ready when it is connected to Redis, too.
-        let deadline = Instant::now() + DEADLINE;
-        let service = bench.service.0.clone();
-        loop {
-            let _open = service.open(&service.greeting(0)).await?;
-            if bench.subscribed(&service, 0).await? {
-                break;
-            }
-            if Instant::now() > deadline {
-                return Err(io::Error::other("the service does not reach redis"));
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        Ok(bench)
-    }
-
     /// Handshakes per second, and what a connection takes of the memory.
     async fn connect(&mut self, connections: usize, rows: &mut Vec<Row>) -> io::Result<Faults> {
         let mut rate = Row::new(
@@ -306,7 +215,7 @@ impl Bench {
             if round == 0 {
                 // Later, what earlier connections left would be used again.
                 let resident = process::resident(pid)? - before;
-                memory.round(resident / connections as f64, 0.0, of_service.own_share);
+                memory.round(resident / connections as f64, 0.0, 0.0);
             }
             faults = faults.and(audience.balance());
             drop(audience);
@@ -321,38 +230,6 @@ impl Bench {
         Ok(faults)
     }
 
-    /// Everybody that messages are delivered to: of the bare subscriber, the relay and the service.
-    async fn audiences(&mut self, began: Instant) -> io::Result<[Audience; 3]> {
-        let mut audiences = [0, 1, 2].map(|_| Audience::new(began));
-        let greeting: Vec<u8> = (0..USERS)
-            .flat_map(|user| self.subscriber.greeting(user))
-            .collect();
-        let stream = self.subscriber.open(&greeting).await?;
-        audiences[0].add(stream, Wire::Redis, 0..USERS);
-        for (index, target) in [(1, &self.relay.0), (2, &self.service.0)] {
-            for user in 0..USERS + FAN_OUT_USERS {
-                let connections = if user < USERS { 1 } else { FAN_OUT_CONNECTIONS };
-                for _ in 0..connections {
-                    let stream = target.open(&target.greeting(user)).await?;
-                    audiences[index].add(stream, target.wire.clone(), [user]);
-                }
-            }
-        }
-        for (target, last) in [
-            (self.subscriber.clone(), USERS - 1),
-            (self.relay.0.clone(), USERS + FAN_OUT_USERS - 1),
-        ] {
-            let deadline = Instant::now() + DEADLINE;
-            while !self.subscribed(&target, last).await? {
-                if Instant::now() > deadline {
-                    return Err(io::Error::other(format!("no subscription: {target:?}")));
-                }
-                sleep(Duration::from_millis(10)).await;
-            }
-        }
-        Ok(audiences)
-    }
-
     /// The CPU time of a delivery.
     async fn deliver(
         &mut self,
@@ -362,15 +239,23 @@ impl Bench {
         let mut costs = PATTERNS.map(|(pattern, most)| {
             Row::new(pattern.name, "CPU µs", "relay", table::Target::Ratio(most))
         });
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             for ((pattern, _), row) in PATTERNS.into_iter().zip(&mut costs) {
-                let (target, process) = &self.relay;
+                let mut parts = [(&self.relay, &mut *relay), (&self.service, &mut *service)];
+                // Neither is always the first.
+                let swapped = round % 2 == 1;
+                if swapped {
+                    parts.reverse();
+                }
+                let [(first, first_audience), (second, second_audience)] = parts;
                 let publisher = &mut self.publisher;
-                let of_relay =
-                    workload::deliver(pattern, target, process.pid, publisher, relay).await?;
-                let (target, process) = &self.service;
-                let of_service =
-                    workload::deliver(pattern, target, process.pid, publisher, service).await?;
+                let first = workload::deliver(pattern, first, publisher, first_audience).await?;
+                let second = workload::deliver(pattern, second, publisher, second_audience).await?;
+                let (of_relay, of_service) = if swapped {
+                    (second, first)
+                } else {
+                    (first, second)
+                };
                 row.round(
                     micros(of_service.cpu),
                     micros(of_relay.cpu),
@@ -394,108 +279,44 @@ impl Bench {
         let mut p50_relay = row("p50 at 1,000/s", "relay", table::Target::None);
         let mut p99_relay = row("p99 at 1,000/s", "relay", table::Target::None);
         for _ in 0..ROUNDS {
-            let mut percentiles = Vec::new();
+            let mut latencies = [const { Vec::new() }; 3];
             let mut share = 0.0;
-            for (target, audience) in [
-                (&self.subscriber, &mut *subscriber),
-                (&self.relay.0, &mut *relay),
-                (&self.service.0, &mut *service),
-            ] {
-                let publisher = &mut self.publisher;
-                let (latencies, own_share) =
-                    workload::pace(USERS, PACED, target, publisher, audience).await?;
-                let at = |share: f64| {
-                    let index = (latencies.len() as f64 * share) as usize;
+            // In short turns, so that whatever else the machine does meets all of them.
+            for turn in 0..TURNS {
+                for (latencies, (target, audience)) in latencies.iter_mut().zip([
+                    (&self.subscriber, &mut *subscriber),
+                    (&self.relay.0, &mut *relay),
+                    (&self.service.0, &mut *service),
+                ]) {
+                    let publisher = &mut self.publisher;
+                    let users = (turn * PACED..(turn + 1) * PACED).map(|user| user % USERS);
+                    let (of_turn, own_share) =
+                        workload::pace(users, target, publisher, audience).await?;
+                    latencies.extend(of_turn);
+                    share = own_share;
+                }
+            }
+            let [of_subscriber, of_relay, of_service] = latencies.map(|mut latencies| {
+                latencies.sort_unstable();
+                [0.5, 0.99].map(|part: f64| {
+                    let index = (latencies.len() as f64 * part) as usize;
                     latencies
                         .get(index)
                         .map_or(f64::NAN, |latency| micros(*latency))
-                };
-                percentiles.push((at(0.5), at(0.99)));
-                share = own_share;
-            }
-            let [of_subscriber, of_relay, of_service] = percentiles[..] else {
-                unreachable!("there are three targets");
-            };
-            p50.round(of_service.0, of_subscriber.0, share);
-            p99.round(of_service.1, of_subscriber.1, share);
-            p50_relay.round(of_service.0, of_relay.0, share);
-            p99_relay.round(of_service.1, of_relay.1, share);
+                })
+            });
+            p50.round(of_service[0], of_subscriber[0], share);
+            p99.round(of_service[1], of_subscriber[1], share);
+            p50_relay.round(of_service[0], of_relay[0], share);
+            p99_relay.round(of_service[1], of_relay[1], share);
         }
         rows.extend([p50, p99, p50_relay, p99_relay]);
         Ok(())
     }
-
-    async fn subscribed(&mut self, target: &Target, user: u64) -> io::Result<bool> {
-        let (_, subscribers): (String, u64) = redis::cmd("PUBSUB")
-            .arg("NUMSUB")
-            .arg(target.channel(user))
-            .query_async(&mut self.redis)
-            .await
-            .map_err(io::Error::other)?;
-        Ok(subscribers > 0)
-    }
-
-    /// Waits until `target` has given up all its subscriptions.
-    async fn until_nobody(&mut self, target: &Target) -> io::Result<()> {
-        let gone = async {
-            loop {
-                let channels: Vec<String> = redis::cmd("PUBSUB")
-                    .arg("CHANNELS")
-                    .arg(format!("{}:*", target.prefix))
-                    .query_async(&mut self.redis)
-                    .await
-                    .map_err(io::Error::other)?;
-                if channels.is_empty() {
-                    return Ok(());
-                }
-                sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let late = || io::Error::other("subscriptions are left of connections that are gone");
-        timeout(DEADLINE, gone).await.map_err(|_| late())?
-    }
-
-    async fn stop(self) {
-        self.relay.1.stop().await;
-        self.service.1.stop().await;
-        self.server.stop().await;
-    }
-}
-
-/// The service, built like this program and beside it.
-async fn service_program() -> io::Result<PathBuf> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args([
-            "build",
-            "--release",
-            "--quiet",
-            "--bin",
-            "websocket-service",
-        ])
-        .status()
-        .await?;
-    let own = env::current_exe()?;
-    let directory = own.parent().and_then(|examples| examples.parent());
-    let program = directory.map(|directory| directory.join("websocket-service"));
-    program
-        .filter(|program| status.success() && program.exists())
-        .ok_or_else(|| io::Error::other("websocket-service is not built"))
-}
-
-async fn until_open(target: &Target) -> io::Result<()> {
-    let deadline = Instant::now() + DEADLINE;
-    while let Err(error) = tokio::net::TcpStream::connect(target.address).await {
-        if Instant::now() > deadline {
-            return Err(error);
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    Ok(())
 }
 
 /// Closes without leaving a port in TIME_WAIT.
-fn close(streams: impl Iterator<Item = tokio::net::TcpStream>) {
+fn close(streams: impl Iterator<Item = TcpStream>) {
     for stream in streams {
         let _ = stream.set_zero_linger();
     }

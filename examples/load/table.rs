@@ -47,7 +47,8 @@ impl Row {
         }
     }
 
-    /// One round: the service's value, the value beside it, and the generator's share of a core meanwhile.
+    /// One round: the service's value, the value beside it, and the generator's share of a core meanwhile (zero where it does
+    /// not matter).
     pub fn round(&mut self, service: f64, beside: f64, own_share: f64) {
         self.service.push(service);
         self.beside.push(beside);
@@ -97,6 +98,10 @@ impl Row {
             Some(false) => "missed",
             None => "",
         };
+        let share = match median(&self.own_share) {
+            0.0 => String::new(),
+            share => format!("{:.0} %", 100.0 * share),
+        };
         [
             self.measure.clone(),
             self.unit.to_owned(),
@@ -105,7 +110,7 @@ impl Row {
             ratio,
             target,
             verdict.to_owned(),
-            format!("{:.0} %", 100.0 * median(&self.own_share)),
+            share,
         ]
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 
 use super::audience::Audience;
-use super::process::cpu;
+use super::process::{Process, cpu};
 use super::publisher::Publisher;
 use super::target::Target;
 
@@ -51,12 +51,11 @@ const CONNECTING: usize = 64;
 /// Publishes as fast as the target delivers.
 pub async fn deliver(
     pattern: Pattern,
-    target: &Target,
-    pid: u32,
+    (target, process): &(Target, Process),
     publisher: &mut Publisher,
     audience: &mut Audience,
 ) -> io::Result<Cost> {
-    let meter = Meter::start(pid)?;
+    let meter = Meter::start(process.pid)?;
     let (first, last) = pattern.users;
     for number in 0..pattern.messages {
         let user = first + number / pattern.burst % (last - first);
@@ -77,10 +76,9 @@ pub async fn deliver(
     meter.stop(pattern.messages * pattern.connections)
 }
 
-/// Publishes a message each millisecond, to one user after the other; how long each took, the shortest first.
+/// Publishes a message each millisecond, to one of `users` after the other; how long each took, and this process' share of a core.
 pub async fn pace(
-    users: u64,
-    messages: u64,
+    users: impl Iterator<Item = u64>,
     target: &Target,
     publisher: &mut Publisher,
     audience: &mut Audience,
@@ -88,9 +86,9 @@ pub async fn pace(
     let own = cpu("self")?;
     let began = Instant::now();
     let mut tick = interval(Duration::from_millis(1));
-    for number in 0..messages {
+    for user in users {
         tick.tick().await;
-        publisher.add(target, audience.next(number % users, 1));
+        publisher.add(target, audience.next(user, 1));
         publisher.send().await?;
         publisher.answered().await?;
     }
