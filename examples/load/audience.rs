@@ -92,6 +92,11 @@ impl Audience {
         }
     }
 
+    /// When time zero of the messages was.
+    pub fn began(&self) -> Instant {
+        self.shared.began
+    }
+
     /// Waits until all but `behind` of the messages have come; false when nothing comes any more.
     pub async fn caught_up(&self, behind: u64) -> bool {
         let awaited = self.expected.saturating_sub(behind);

@@ -40,7 +40,7 @@ const PATTERNS: [(Pattern, f64); 3] = [
             users: (0, USERS),
             connections: 1,
             burst: 1,
-            messages: 20_000,
+            messages: 60_000,
             // So few that never two of them wait for the same user.
             window: USERS / 2,
         },
@@ -52,7 +52,7 @@ const PATTERNS: [(Pattern, f64); 3] = [
             users: (0, USERS),
             connections: 1,
             burst: 50,
-            messages: 40_000,
+            messages: 400_000,
             window: 2000,
         },
         0.3,
@@ -63,7 +63,7 @@ const PATTERNS: [(Pattern, f64); 3] = [
             users: (USERS, USERS + FAN_OUT_USERS),
             connections: FAN_OUT_CONNECTIONS,
             burst: 50,
-            messages: 8_000,
+            messages: 60_000,
             window: 2000,
         },
         0.25,
@@ -288,10 +288,10 @@ impl Bench {
                     (&self.relay.0, &mut *relay),
                     (&self.service.0, &mut *service),
                 ]) {
-                    let publisher = &mut self.publisher;
                     let users = (turn * PACED..(turn + 1) * PACED).map(|user| user % USERS);
+                    let redis = self.subscriber.address;
                     let (of_turn, own_share) =
-                        workload::pace(users, target, publisher, audience).await?;
+                        workload::pace(users, redis, target, audience).await?;
                     latencies.extend(of_turn);
                     share = own_share;
                 }

@@ -1,17 +1,17 @@
 //! What is done to a target, and what it cost.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use tokio::time::interval;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use super::audience::Audience;
 use super::process::{Process, cpu};
-use super::publisher::Publisher;
+use super::publisher::{self, Publisher};
 use super::target::Target;
 
 /// Who gets messages, and how many at a time.
@@ -77,21 +77,24 @@ pub async fn deliver(
 }
 
 /// Publishes a message each millisecond, to one of `users` after the other; how long each took, and this process' share of a core.
+///
+/// From a thread of its own, as a backend is: on one thread with the clients, the answer to a PUBLISH would wake the
+/// bare subscriber in time for its message, and nobody else.
 pub async fn pace(
     users: impl Iterator<Item = u64>,
+    redis: SocketAddr,
     target: &Target,
-    publisher: &mut Publisher,
     audience: &mut Audience,
 ) -> io::Result<(Vec<Duration>, f64)> {
     let own = cpu("self")?;
     let began = Instant::now();
-    let mut tick = interval(Duration::from_millis(1));
-    for user in users {
-        tick.tick().await;
-        publisher.add(target, audience.next(user, 1));
-        publisher.send().await?;
-        publisher.answered().await?;
-    }
+    let messages: Vec<_> = users
+        .map(|user| (target.channel(user), audience.next(user, 1)))
+        .collect();
+    let zero = audience.began();
+    spawn_blocking(move || publisher::pace(redis, messages, zero))
+        .await
+        .map_err(io::Error::other)??;
     audience.caught_up(0).await;
     let share = (cpu("self")? - own).as_secs_f64() / began.elapsed().as_secs_f64();
     Ok((audience.latencies(), share))
