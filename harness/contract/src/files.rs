@@ -1,0 +1,98 @@
+//! The texts of a contract's folder, from a disk or from a git revision.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::document::Problem;
+
+/// The text files of a folder, by their path below it, with `/`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files(pub BTreeMap<String, String>);
+
+/// What a contract consists of; other files of the folder are not read.
+const KINDS: [&str; 3] = [".yaml", ".json", ".md"];
+
+impl Files {
+    /// The files below `folder`.
+    pub fn of_folder(folder: &Path) -> Result<Self, Problem> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![folder.to_owned()];
+        while let Some(current) = folders.pop() {
+            let unreadable = |error: std::io::Error| {
+                Problem::new(
+                    current.display().to_string(),
+                    format!("cannot be read: {error}"),
+                )
+            };
+            for entry in fs::read_dir(&current).map_err(unreadable)? {
+                let path = entry.map_err(unreadable)?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let Ok(below) = path.strip_prefix(folder) else {
+                    continue;
+                };
+                let name = below.to_string_lossy().replace('\\', "/");
+                if KINDS.iter().any(|kind| name.ends_with(kind)) {
+                    let text = fs::read_to_string(&path).map_err(|error| {
+                        Problem::new(name.clone(), format!("cannot be read: {error}"))
+                    })?;
+                    files.insert(name, text);
+                }
+            }
+        }
+        Ok(Self(files))
+    }
+
+    /// The files below `folder`, a path inside the git repository around it, as they were at `revision`.
+    pub fn at_revision(folder: &Path, revision: &str) -> Result<Self, Problem> {
+        let git = |arguments: &[&str]| {
+            let output = Command::new("git")
+                .arg("-C")
+                .arg(folder)
+                .args(arguments)
+                .output()
+                .map_err(|error| Problem::new("git", format!("cannot be run: {error}")))?;
+            if output.status.success() {
+                Ok(output.stdout)
+            } else {
+                let words = String::from_utf8_lossy(&output.stderr);
+                Err(Problem::new(
+                    revision,
+                    format!(
+                        "is no folder and no revision of this repository ({})",
+                        words.lines().next().unwrap_or("git failed").trim()
+                    ),
+                ))
+            }
+        };
+        // A name that is an option is no revision.
+        let commit = git(&[
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &format!("{revision}^{{commit}}"),
+        ])?;
+        let commit = String::from_utf8_lossy(&commit).trim().to_owned();
+        let listing = git(&["ls-tree", "-r", "-z", "--name-only", &commit, "."])?;
+        let mut files = BTreeMap::new();
+        for name in listing.split(|byte| *byte == 0) {
+            let name = String::from_utf8_lossy(name);
+            if KINDS.iter().any(|kind| name.ends_with(kind)) {
+                let text = git(&["show", &format!("{commit}:./{name}")])?;
+                files.insert(name.into_owned(), String::from_utf8_lossy(&text).into());
+            }
+        }
+        if files.is_empty() {
+            return Err(Problem::new(
+                revision,
+                format!("has no contract in {}", folder.display()),
+            ));
+        }
+        Ok(Self(files))
+    }
+}
