@@ -1,5 +1,6 @@
-//! The command line: `cargo verify` and `cargo review`.
+//! The command line: `cargo verify`, `cargo review` and `cargo contracts`.
 
+mod contracts;
 mod review;
 mod scenarios;
 mod verify;
@@ -20,6 +21,7 @@ struct CommandLine {
 enum Command {
     Verify(verify::Arguments),
     Review(review::Arguments),
+    Contracts(contracts::Arguments),
 }
 
 /// What a run found, as an exit status.
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     match command_line.command {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Review(arguments) => review::run(&arguments),
+        Command::Contracts(arguments) => contracts::run(&arguments),
     }
     .into()
 }
