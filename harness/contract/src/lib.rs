@@ -4,12 +4,25 @@
 //! - `document`: one YAML or JSON document, with the line and column of everything in it
 //! - `reference`: what a `$ref` stands for, across documents
 //! - `model`: the contract as the suite sees it: messages, closes, routes, promises
+//! - `rules`: what travels, held against the contract
 
 pub mod document;
 pub mod files;
 pub mod model;
 pub mod reference;
+pub mod rules;
 
 pub use document::{Document, Problem};
 pub use files::Files;
 pub use model::Contract;
+pub use rules::{Rules, Violation};
+
+/// The one of `known` that `word` was probably meant to be.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(word, name), name))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}

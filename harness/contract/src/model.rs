@@ -3,6 +3,7 @@
 mod asyncapi;
 mod openapi;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
@@ -29,6 +30,8 @@ pub struct Contract {
     pub closes: Vec<Close>,
     /// The HTTP routes; none where there is no `openapi.yaml`.
     pub routes: Vec<Route>,
+    /// By service, what it answers where it has no route.
+    pub unknown_routes: BTreeMap<String, Response>,
 }
 
 /// One sentence that somebody relies on.

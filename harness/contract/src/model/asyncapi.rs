@@ -60,6 +60,8 @@ pub struct Close {
     pub code: u16,
     /// The schema of its reason as JSON, without references; none where the reason says nothing.
     pub reason: Option<Value>,
+    /// Whether it always has one.
+    pub reason_required: bool,
     /// When it comes.
     pub when: String,
     /// What the client should do.
@@ -199,6 +201,7 @@ fn close(documents: &Documents, name: String, at: &Location) -> Result<Close, Pr
         name,
         code,
         reason,
+        reason_required: value.get("reason-required") != Some(&Value::Bool(false)),
         when: text(value, "when").to_owned(),
         client: text(value, "client").to_owned(),
         location: at,

@@ -19,8 +19,8 @@ pub struct Route {
     pub operation: String,
     /// The names of the security schemes, one of which is needed; none where everybody may call.
     pub security: Vec<String>,
-    /// The URLs of the servers that have this route.
-    pub servers: Vec<String>,
+    /// The services that have this route: `gateway`, `websocket`.
+    pub services: Vec<String>,
     /// What the request may say besides its body.
     pub parameters: Vec<Parameter>,
     /// The request's body, if there is one.
@@ -131,6 +131,12 @@ pub(super) fn read(documents: &Documents, contract: &mut Contract) -> Result<(),
             }
         }
     }
+    for (service, at) in members(documents, &root.member("x-unknown-routes")) {
+        let (at, value) = documents.resolve(&at)?;
+        let status = text(value, "status").to_owned();
+        let response = response(documents, status, &at.member("response"))?;
+        contract.unknown_routes.insert(service, response);
+    }
     Ok(())
 }
 
@@ -157,12 +163,12 @@ fn route(
             security.extend(names.into_iter().map(|(name, _)| name));
         }
     }
-    let servers = nearest("servers")
+    let services = nearest("servers")
         .map(|at| elements(documents, &at))
         .unwrap_or_default()
         .iter()
         .filter_map(|at| documents.at(at))
-        .map(|server| text(server, "url").to_owned())
+        .map(|server| text(server, "x-service").to_owned())
         .collect();
     let mut parameters: Vec<Parameter> = Vec::new();
     for list in [path_at.member("parameters"), at.member("parameters")] {
@@ -183,7 +189,7 @@ fn route(
         path: path.to_owned(),
         operation: text(value, "operationId").to_owned(),
         security,
-        servers,
+        services,
         parameters,
         body: body(documents, &at.member("requestBody"))?,
         responses,

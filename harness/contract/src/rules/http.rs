@@ -1,0 +1,375 @@
+//! HTTP, held against the routes.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Schema, Violation};
+use crate::document::Problem;
+use crate::model::{Contract, Downstream, Response, Route};
+
+/// Which of the two services answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    /// The API gateway.
+    Gateway,
+    /// The websocket service.
+    Websocket,
+}
+
+/// A request, as far as it decides what may be answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The method, in capitals.
+    pub method: &'a str,
+    /// The path, with its query if it has one.
+    pub path: &'a str,
+    /// The header fields, with names in small letters.
+    pub headers: &'a [(String, String)],
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// A response.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'a> {
+    /// The status code.
+    pub status: u16,
+    /// The header fields, with names in small letters.
+    pub headers: &'a [(String, String)],
+    /// The body.
+    pub body: &'a [u8],
+}
+
+pub(super) struct HttpRules {
+    routes: Vec<RouteRule>,
+    unknown_routes: BTreeMap<String, ResponseRule>,
+}
+
+struct RouteRule {
+    services: Vec<String>,
+    method: String,
+    path: String,
+    responses: Vec<ResponseRule>,
+    downstream: Option<(Downstream, Option<Schema>)>,
+}
+
+struct ResponseRule {
+    status: String,
+    headers: Vec<(String, bool, Schema)>,
+    content: BTreeMap<String, Schema>,
+}
+
+impl Service {
+    /// The word for it in `openapi.yaml`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Websocket => "websocket",
+        }
+    }
+}
+
+impl HttpRules {
+    pub(super) fn new(contract: &Contract) -> Result<Self, Problem> {
+        let mut routes = Vec::new();
+        for route in &contract.routes {
+            routes.push(RouteRule::new(contract, route)?);
+        }
+        let mut unknown_routes = BTreeMap::new();
+        for (service, response) in &contract.unknown_routes {
+            unknown_routes.insert(service.clone(), ResponseRule::new(contract, response)?);
+        }
+        Ok(Self {
+            routes,
+            unknown_routes,
+        })
+    }
+
+    pub(super) fn response(
+        &self,
+        service: Service,
+        call: &Call<'_>,
+        reply: &Reply<'_>,
+    ) -> Vec<Violation> {
+        let candidates = self.candidates(service, call.path);
+        let Some(first) = candidates.first() else {
+            return match self.unknown_routes.get(service.word()) {
+                Some(rule) if rule.status == reply.status.to_string() => rule.violations(reply),
+                Some(rule) => vec![whole(format!(
+                    "expected status {} for a path that the contract does not have, got {}",
+                    rule.status, reply.status
+                ))],
+                None => Vec::new(),
+            };
+        };
+        let own = candidates.iter().find(|route| route.method == call.method);
+        // A method that the path does not have is answered in the words of those that it has.
+        let route = own.unwrap_or(first);
+        if own.is_none() && reply.status != 405 && call.method != "OPTIONS" {
+            return vec![whole(format!(
+                "expected status 405 for {} {}, which the contract does not have, got {}",
+                call.method, route.path, reply.status
+            ))];
+        }
+        if own.is_none() && call.method == "OPTIONS" {
+            // A preflight is CORS' own business (Fetch, section 3.2).
+            return Vec::new();
+        }
+        match route.response(reply.status) {
+            Some(rule) => rule.violations(reply),
+            None => {
+                let known: Vec<&str> = route.responses.iter().map(|r| &*r.status).collect();
+                vec![whole(format!(
+                    "status {} is none that {} {} has: {}",
+                    reply.status,
+                    route.method,
+                    route.path,
+                    known.join(", ")
+                ))]
+            }
+        }
+    }
+
+    pub(super) fn downstream(&self, service: &str, call: &Call<'_>) -> Vec<Violation> {
+        let path = without_query(call.path);
+        let known = self.routes.iter().find_map(|route| {
+            let (downstream, schema) = route.downstream.as_ref()?;
+            let it = downstream.service == service
+                && downstream.method == call.method
+                && matches(&downstream.path, path);
+            it.then_some((downstream, schema))
+        });
+        let Some((downstream, schema)) = known else {
+            return vec![whole(format!(
+                "{} {path} is no call of {service} that the contract has",
+                call.method
+            ))];
+        };
+        let mut found = Vec::new();
+        for name in &downstream.headers {
+            if field(call.headers, name).is_none() {
+                found.push(whole(format!("the call has no header field {name}")));
+            }
+        }
+        if let Some(schema) = schema {
+            found.extend(json_violations(schema, call.body));
+        }
+        found
+    }
+
+    pub(super) fn route(
+        &self,
+        service: Service,
+        call: &Call<'_>,
+        status: u16,
+    ) -> Option<(String, String)> {
+        let candidates = self.candidates(service, call.path);
+        let route = candidates
+            .iter()
+            .find(|route| route.method == call.method)
+            .or_else(|| candidates.first().filter(|_| status == 405))?;
+        let response = route.response(status)?;
+        Some((
+            format!("{} {}", route.method, route.path),
+            response.status.clone(),
+        ))
+    }
+
+    /// The routes of `service` at `path`, those whose template is most literal.
+    fn candidates(&self, service: Service, path: &str) -> Vec<&RouteRule> {
+        let path = without_query(path);
+        // The two spellings are one endpoint (contract, Websocket service).
+        let path = if path == "/ws/" { "/ws" } else { path };
+        let mut found: Vec<&RouteRule> = self
+            .routes
+            .iter()
+            .filter(|route| route.services.iter().any(|name| name == service.word()))
+            .filter(|route| matches(&route.path, path))
+            .collect();
+        let fewest = found
+            .iter()
+            .map(|route| route.path.matches('{').count())
+            .min();
+        found.retain(|route| Some(route.path.matches('{').count()) == fewest);
+        found
+    }
+}
+
+impl RouteRule {
+    fn new(contract: &Contract, route: &Route) -> Result<Self, Problem> {
+        let mut responses = Vec::new();
+        for response in &route.responses {
+            responses.push(ResponseRule::new(contract, response)?);
+        }
+        let downstream = match &route.downstream {
+            None => None,
+            Some(downstream) => {
+                let schema = downstream.body.as_ref();
+                let schema = schema
+                    .map(|schema| Schema::new(contract, &route.location, schema))
+                    .transpose()?;
+                Some((downstream.clone(), schema))
+            }
+        };
+        Ok(Self {
+            services: route.services.clone(),
+            method: route.method.clone(),
+            path: route.path.clone(),
+            responses,
+            downstream,
+        })
+    }
+
+    /// The exact status counts before its class, and that before the default (OpenAPI 3.1, Responses Object).
+    fn response(&self, status: u16) -> Option<&ResponseRule> {
+        let words = [
+            status.to_string(),
+            format!("{}XX", status / 100),
+            "default".to_owned(),
+        ];
+        words
+            .iter()
+            .find_map(|word| self.responses.iter().find(|rule| rule.status == *word))
+    }
+}
+
+impl ResponseRule {
+    fn new(contract: &Contract, response: &Response) -> Result<Self, Problem> {
+        let schema = |schema: &Value| Schema::new(contract, &response.location, schema);
+        let mut headers = Vec::new();
+        for header in &response.headers {
+            let name = header.name.to_lowercase();
+            headers.push((name, header.required, schema(&header.schema)?));
+        }
+        let mut content = BTreeMap::new();
+        for (media, description) in &response.content {
+            content.insert(media.clone(), schema(description)?);
+        }
+        Ok(Self {
+            status: response.status.clone(),
+            headers,
+            content,
+        })
+    }
+
+    fn violations(&self, reply: &Reply<'_>) -> Vec<Violation> {
+        let mut found = Vec::new();
+        for (name, required, schema) in &self.headers {
+            match field(reply.headers, name) {
+                Some(value) => found.extend(
+                    schema
+                        .violations(&header_value(schema, value))
+                        .into_iter()
+                        .map(|v| whole(format!("header field {name}: {}", v.problem))),
+                ),
+                None if *required => found.push(whole(format!(
+                    "the answer {} has no header field {name}",
+                    reply.status
+                ))),
+                None => {}
+            }
+        }
+        if self.content.is_empty() {
+            if !reply.body.is_empty() {
+                let status = reply.status;
+                found.push(whole(format!("expected no body with {status}, got one")));
+            }
+            return found;
+        }
+        let media = field(reply.headers, "content-type").unwrap_or_default();
+        let media = media
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_lowercase();
+        match self.content_of(&media) {
+            // Whatever it is, and be it nothing, it is somebody else's.
+            None if self.content.contains_key("*/*") => {}
+            Some(schema) if media == "application/json" || media.ends_with("+json") => {
+                found.extend(json_violations(schema, reply.body));
+            }
+            Some(schema) => {
+                let text = Value::String(String::from_utf8_lossy(reply.body).into_owned());
+                found.extend(schema.violations(&text));
+            }
+            None => {
+                let known: Vec<&str> = self.content.keys().map(String::as_str).collect();
+                found.push(whole(format!(
+                    "expected a body of {}, got {media:?}",
+                    known.join(" or ")
+                )));
+            }
+        }
+        found
+    }
+
+    fn content_of(&self, media: &str) -> Option<&Schema> {
+        let class = media.split('/').next().unwrap_or_default();
+        self.content
+            .get(media)
+            .or_else(|| self.content.get(&format!("{class}/*")))
+    }
+}
+
+/// Whether `path` has the form of `template`. The last parameter takes the rest, slashes included: that is how the
+/// gateway passes paths through, and OpenAPI has no word for it.
+fn matches(template: &str, path: &str) -> bool {
+    let mut parts = template.split('/').peekable();
+    let mut rest = Some(path);
+    while let Some(part) = parts.next() {
+        let Some(current) = rest else { return false };
+        let is_parameter = part.starts_with('{') && part.ends_with('}');
+        if is_parameter && parts.peek().is_none() {
+            return true;
+        }
+        let (segment, after) = match current.split_once('/') {
+            Some((segment, after)) => (segment, Some(after)),
+            None => (current, None),
+        };
+        if is_parameter {
+            if segment.is_empty() {
+                return false;
+            }
+        } else if segment != part {
+            return false;
+        }
+        rest = after;
+    }
+    rest.is_none()
+}
+
+fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap_or(path)
+}
+
+fn field<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers
+        .iter()
+        .find(|(field, _)| field.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
+}
+
+/// A header field's value as its schema sees it: a number where the schema asks for one.
+fn header_value(schema: &Schema, value: &str) -> Value {
+    let kind = schema.schema.get("type").and_then(Value::as_str);
+    match (kind, value.parse::<i64>()) {
+        (Some("integer" | "number"), Ok(number)) => Value::from(number),
+        _ => Value::from(value),
+    }
+}
+
+fn json_violations(schema: &Schema, body: &[u8]) -> Vec<Violation> {
+    match serde_json::from_slice(body) {
+        Ok(value) => schema.violations(&value),
+        Err(error) => vec![whole(format!("the body is no JSON: {error}"))],
+    }
+}
+
+fn whole(problem: String) -> Violation {
+    Violation {
+        pointer: String::new(),
+        problem,
+    }
+}
