@@ -177,6 +177,9 @@ impl Comparison<'_> {
 /// Where `pointer`, which points into what was inlined from `start`, stands in the documents.
 fn walked(documents: &Documents, start: &Location, pointer: &str) -> Location {
     let mut at = start.clone();
+    if pointer.is_empty() {
+        return documents.resolve(start).map_or(at, |(target, _)| target);
+    }
     for part in pointer.split('/').skip(1) {
         if let Ok((target, _)) = documents.resolve(&at) {
             at = target;

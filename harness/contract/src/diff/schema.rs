@@ -222,7 +222,12 @@ impl Pair<'_, '_> {
 
     /// A change of the member `name`.
     fn member(&self, name: &str, what: What) -> Change {
-        let change = self.change(&format!("properties/{name}"), what);
+        let keyword = format!("properties/{name}");
+        let listed = [self.base, self.head].map(|shape| shape.places.contains_key(&keyword));
+        let change = match listed {
+            [false, false] => self.change("required", what),
+            _ => self.change(&keyword, what),
+        };
         Change {
             pointer: format!("{}/{}", self.pointer, escaped(name)),
             ..change
@@ -313,35 +318,37 @@ fn values(pair: &Pair<'_, '_>, out: &mut Vec<Change>) -> bool {
             return false;
         }
         (None, None) => {}
-        // A list of values of some of the types, and all values of these types: the list is what changed.
-        (None, Some(to)) if head.types.is_subset(&base.types) => {
+        _ if base.types.is_disjoint(&head.types) => {}
+        (None, Some(to)) => {
             out.push(pair.change("values", What::Listed(to.clone())));
-            return false;
-        }
-        (Some(from), None) if base.types.is_subset(&head.types) => {
-            let what = What::Unlisted(from.clone(), head.types.clone());
-            out.push(pair.change("values", what));
+            let new = refused(base, to);
+            if !new.is_empty() {
+                out.push(pair.change("values", What::ValuesAdded(new)));
+            }
             return false;
         }
         (Some(from), None) => {
-            if base.types.is_disjoint(&head.types) {
-                out.push(pair.change("type", What::Types(base.types.clone(), head.types.clone())));
-                return false;
+            let what = What::Unlisted(from.clone(), head.types.clone());
+            out.push(pair.change("values", what));
+            let gone = refused(head, from);
+            if !gone.is_empty() {
+                out.push(pair.change("values", What::ValuesRemoved(gone)));
             }
-            out.push(pair.change("values", What::Unlisted(from.clone(), head.types.clone())));
-        }
-        (None, Some(to)) => {
-            if base.types.is_disjoint(&head.types) {
-                out.push(pair.change("type", What::Types(base.types.clone(), head.types.clone())));
-                return false;
-            }
-            out.push(pair.change("values", What::Listed(to.clone())));
+            return false;
         }
     }
-    if base.types != head.types {
+    // Alternatives say their types themselves.
+    let alternatives = !base.unions.is_empty() && !head.unions.is_empty();
+    if base.types != head.types && !alternatives {
         out.push(pair.change("type", What::Types(base.types.clone(), head.types.clone())));
     }
     base.values.is_none() && head.values.is_none() && !base.types.is_disjoint(&head.types)
+}
+
+/// Those of `values` that `shape` does not allow.
+fn refused(shape: &Shape<'_>, values: &[Value]) -> Vec<Value> {
+    let refused = values.iter().filter(|value| !shape.allows(value));
+    refused.cloned().collect()
 }
 
 /// Whether both sides allow values that `keyword` is about.
@@ -382,14 +389,14 @@ fn members(pair: &Pair<'_, '_>, out: &mut Vec<Change>) {
         let (of_base, of_head) = (base.member(name), head.member(name));
         match (of_base.is_nothing(), of_head.is_nothing()) {
             (true, true) => continue,
-            (true, false) if !listed.1 => {
+            (true, false) if !listed.1 && !required.1 => {
                 // What it was not allowed to be is news only where others are not ruled out with it.
                 if !base.is_closed() {
                     out.push(pair.member(name, What::NoLongerRuledOut));
                 }
                 continue;
             }
-            (false, true) if !listed.0 => {
+            (false, true) if !listed.0 && !required.0 => {
                 if !head.is_closed() {
                     out.push(pair.member(name, What::NowRuledOut));
                 }
@@ -540,15 +547,8 @@ fn says_nothing_else(shape: &Shape<'_>) -> bool {
     outer.unions.clear();
     outer.description = None;
     // The branches say the type again.
-    let of_branches = shape
-        .unions
-        .iter()
-        .flatten()
-        .flat_map(|branch| branch.types.clone());
-    outer.types == of_branches.collect() && {
-        outer.types = TYPES.into();
-        same(&outer, &Shape::anything())
-    }
+    outer.types = TYPES.into();
+    same(&outer, &Shape::anything())
 }
 
 fn rules(pair: &Pair<'_, '_>, out: &mut Vec<Change>) {
@@ -588,4 +588,137 @@ fn same_set<T>(some: &[T], others: &[T], alike: impl Fn(&T, &T) -> bool) -> bool
 fn keys<K: Ord + Clone, V>(first: &BTreeMap<K, V>, second: &BTreeMap<K, V>) -> Vec<K> {
     let more = second.keys().filter(|key| !first.contains_key(*key));
     first.keys().chain(more).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Schemas of all kinds; each is compared with each.
+    fn schemas() -> Vec<Value> {
+        vec![
+            json!(true),
+            json!(false),
+            json!({"type": "string"}),
+            json!({"type": ["string", "null"], "minLength": 1}),
+            json!({"type": "string", "minLength": 2, "pattern": "^a"}),
+            json!({"type": "integer"}),
+            json!({"type": "number", "exclusiveMinimum": 0}),
+            json!({"type": "integer", "minimum": 1, "maximum": 3, "multipleOf": 2}),
+            json!({"enum": ["a", "ab"]}),
+            json!({"enum": ["ab", "b", null]}),
+            json!({"const": 1}),
+            json!({"type": "array"}),
+            json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+            json!({"type": "array", "items": {"enum": ["a"]}, "uniqueItems": true}),
+            json!({"type": "object"}),
+            json!({"type": "object", "additionalProperties": false}),
+            json!({"type": "object", "properties": {"a": {"type": "string"}}}),
+            json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}),
+            json!({"type": "object", "properties": {"a": {"const": "a"}}, "required": ["a", "b"]}),
+            json!({"type": "object", "properties": {"a": {}}, "additionalProperties": false}),
+            json!({"type": "object", "properties": {"a": {}, "b": {}}, "required": ["b"], "additionalProperties": false}),
+            json!({"type": "object", "properties": {"a": false}}),
+            json!({"type": "object", "additionalProperties": {"type": "integer"}}),
+            json!({"type": "object", "required": ["a"], "additionalProperties": {"type": "string"}}),
+            json!({"allOf": [{"properties": {"a": {"type": "string"}}, "additionalProperties": false}, {"properties": {"b": {}}}], "type": "object"}),
+            json!({"oneOf": [{"type": "object", "required": ["a"]}, {"type": "string"}]}),
+            json!({"anyOf": [{"type": "object", "required": ["a"]}, {"type": "object", "required": ["b"]}]}),
+            json!({"type": "object", "anyOf": [{"required": ["a"]}, {"properties": {"b": {"const": 1}}}]}),
+            json!({"type": "object", "if": {"required": ["a"]}, "then": {"required": ["b"]}}),
+            json!({"not": {"type": "string"}}),
+            json!({"type": "object", "minProperties": 1}),
+            json!({"type": "object", "propertyNames": {"maxLength": 1}}),
+        ]
+    }
+
+    /// Values that tell them apart.
+    fn values() -> Vec<Value> {
+        vec![
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(1),
+            json!(2),
+            json!(0.5),
+            json!(""),
+            json!("a"),
+            json!("b"),
+            json!("ab"),
+            json!([]),
+            json!(["a"]),
+            json!(["a", "a"]),
+            json!(["b"]),
+            json!([1]),
+            json!({}),
+            json!({"a": "a"}),
+            json!({"a": "b"}),
+            json!({"a": 1}),
+            json!({"b": 1}),
+            json!({"b": "b"}),
+            json!({"a": "a", "b": 1}),
+            json!({"a": "b", "b": "b"}),
+            json!({"cc": 1}),
+            json!({"a": "a", "cc": "c"}),
+        ]
+    }
+
+    fn effects(base: &Value, head: &Value) -> Vec<(String, Effect)> {
+        let effect = |change: &Change| (change.pointer.clone(), change.what.effect());
+        let mut effects: Vec<_> = changes(base, head).iter().map(effect).collect();
+        effects.sort();
+        effects
+    }
+
+    #[test]
+    fn what_grows_in_one_direction_shrinks_in_the_other() {
+        for base in &schemas() {
+            for head in &schemas() {
+                let mut mirrored = effects(head, base);
+                for (_, effect) in &mut mirrored {
+                    *effect = match *effect {
+                        Effect::Grows => Effect::Shrinks,
+                        Effect::Shrinks => Effect::Grows,
+                        other => other,
+                    };
+                }
+                mirrored.sort();
+                assert_eq!(effects(base, head), mirrored, "{base} and {head}");
+            }
+        }
+    }
+
+    /// Held against a validator: a value that only one side allows is never overlooked.
+    #[test]
+    fn whatever_a_validator_takes_on_one_side_only_is_found() {
+        let allows = |schema: &Value, value: &Value| {
+            let validator = jsonschema::validator_for(schema).unwrap();
+            validator.is_valid(value)
+        };
+        let (mut told_apart, mut overlooked) = (0, Vec::<String>::new());
+        for base in &schemas() {
+            for head in &schemas() {
+                let effects = effects(base, head);
+                for value in &values() {
+                    let effect = match (allows(base, value), allows(head, value)) {
+                        (true, false) => Effect::Shrinks,
+                        (false, true) => Effect::Grows,
+                        _ => continue,
+                    };
+                    told_apart += 1;
+                    let found = effects
+                        .iter()
+                        .any(|(_, found)| [effect, Effect::Both, Effect::Unclear].contains(found));
+                    if !found {
+                        overlooked.push(format!(
+                            "{base} to {head}: {value} {effect:?}, not {effects:?}"
+                        ));
+                    }
+                }
+            }
+        }
+        assert!(overlooked.is_empty(), "{}", overlooked.join("\n"));
+        assert!(told_apart > 1000, "the values tell too little apart");
+    }
 }

@@ -187,6 +187,12 @@ impl<'a> Shape<'a> {
         self.types.is_empty()
     }
 
+    /// Whether `value` has an allowed type, and fits every schema that this was made of.
+    pub fn allows(&self, value: &Value) -> bool {
+        self.types.contains(&type_of(value))
+            && self.sources.iter().all(|source| allows(source, value))
+    }
+
     /// What the member `name` has to be.
     pub fn member(&self, name: &str) -> Shape<'a> {
         match (self.properties.get(name), &self.additional) {
@@ -342,13 +348,8 @@ impl<'a> Shape<'a> {
     /// Drops what says nothing, and makes of unions what can be said without.
     fn settle(&mut self) {
         if let Some(values) = &mut self.values {
-            let sources = &self.sources;
-            let types = &self.types;
-            values.retain(|value| {
-                types.contains(&type_of(value))
-                    && sources.iter().all(|source| allows(source, value))
-            });
-            let values = std::mem::take(values);
+            let mut values = std::mem::take(values);
+            values.retain(|value| self.allows(value));
             let types = values.iter().map(type_of).collect();
             // A list of everything that the type has says no more than the type.
             let whole: [&[Value]; 3] = [
@@ -383,9 +384,15 @@ impl<'a> Shape<'a> {
                         return;
                     }
                 }
-                Err(union) => self.unions.push(union),
+                Err(union) => {
+                    let types: BTreeSet<Type> =
+                        union.iter().flat_map(|b| b.types.clone()).collect();
+                    self.types.retain(|kind| types.contains(kind));
+                    self.unions.push(union);
+                }
             }
         }
+        self.drop_foreign();
     }
 
     /// Drops the keywords about types that are not allowed anyway.
