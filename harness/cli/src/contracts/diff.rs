@@ -47,27 +47,33 @@ enum Format {
     Markdown,
 }
 
+/// A contract, and what its folder is called in places.
+struct Version {
+    contract: Contract,
+    folder: String,
+}
+
 pub fn run(arguments: &Arguments) -> Status {
     let own = harness::workspace().join("contracts");
-    let (base, base_name) = match base(&arguments.base, &own) {
+    let base = match base(&arguments.base, &own) {
         Ok(base) => base,
-        Err(problem) => return unreadable(&problem),
+        Err(problem) => return unreadable(&Problem::new("--base", problem.to_string())),
     };
-    let head_name = match &arguments.head {
-        Some(folder) => folder.display().to_string(),
-        None => "contracts".to_owned(),
+    let head = match &arguments.head {
+        Some(folder) => of_folder(folder, &folder.display().to_string()),
+        None => of_folder(&own, "contracts"),
     };
-    let head = match Contract::of_folder(arguments.head.as_deref().unwrap_or(&own)) {
+    let head = match head {
         Ok(head) => head,
         Err(problem) => return unreadable(&problem),
     };
-    let mut findings = diff(&base, &head);
+    let mut findings = diff(&base.contract, &head.contract);
     for Finding { place, side, .. } in &mut findings {
-        let folder = match side {
-            Side::Base => &base_name,
-            Side::Head => &head_name,
+        let version = match side {
+            Side::Base => &base,
+            Side::Head => &head,
         };
-        *place = format!("{}/{place}", folder.trim_end_matches('/'));
+        *place = format!("{}/{place}", version.folder);
     }
     let report = match arguments.format {
         Format::Text => text(&findings),
@@ -82,12 +88,25 @@ pub fn run(arguments: &Arguments) -> Status {
     }
 }
 
-/// The contract that `base` names, and what its folder is called in places: for a revision as in `git show`.
-fn base(base: &str, own: &Path) -> Result<(Contract, String), Problem> {
+/// The contract that `base` names; the folder of a revision is called what `git show` calls it.
+fn base(base: &str, own: &Path) -> Result<Version, Problem> {
     if Path::new(base).is_dir() {
-        return Ok((Contract::of_folder(Path::new(base))?, base.to_owned()));
+        return of_folder(Path::new(base), base);
     }
-    let in_base = |problem: Problem| Problem::new(format!("--base {base}"), problem.to_string());
-    let contract = Contract::read(&Files::at_revision(own, base)?).map_err(in_base)?;
-    Ok((contract, format!("{base}:contracts")))
+    read(
+        &Files::at_revision(own, base)?,
+        &format!("{base}:contracts"),
+    )
+}
+
+fn of_folder(folder: &Path, name: &str) -> Result<Version, Problem> {
+    read(&Files::of_folder(folder)?, name)
+}
+
+fn read(files: &Files, name: &str) -> Result<Version, Problem> {
+    let folder = name.trim_end_matches('/').to_owned();
+    match Contract::read(files) {
+        Ok(contract) => Ok(Version { contract, folder }),
+        Err(Problem { place, problem }) => Err(Problem::new(format!("{folder}/{place}"), problem)),
+    }
 }

@@ -11,7 +11,7 @@ use super::{Finding, Side, Verdict};
 
 /// What is said where nothing is found.
 const NOTHING: &str = "no difference that anybody would notice";
-/// More subjects than this are counted, not named.
+/// Of more subjects than this the first is named, and the others are counted.
 const NAMED: usize = 3;
 /// The version of the JSON: a member that is removed or means something else makes a new one.
 const VERSION: u32 = 1;
@@ -153,10 +153,11 @@ fn of<'c>(changes: &'c [Change<'c>], verdict: Verdict) -> impl Iterator<Item = &
 }
 
 fn subjects(change: &Change<'_>) -> String {
-    let (named, more) = change.subjects.split_at(change.subjects.len().min(NAMED));
-    match more.len() {
-        0 => named.join(", "),
-        more => format!("{} and {more} more", named.join(", ")),
+    match change.subjects.as_slice() {
+        [first, more @ ..] if change.subjects.len() > NAMED => {
+            format!("{first} and {} more", more.len())
+        }
+        few => few.join(", "),
     }
 }
 

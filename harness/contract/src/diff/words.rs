@@ -377,7 +377,7 @@ fn any(types: &BTreeSet<Type>) -> String {
             Type::Integer => "an integer",
             Type::Fraction if types.contains(&Type::Integer) => "a number",
             Type::Fraction => "a number with a fraction",
-            Type::Boolean => "true or false",
+            Type::Boolean => "a boolean",
             Type::Object => "an object",
             Type::Array => "an array",
             Type::Null => "null",
