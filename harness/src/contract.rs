@@ -1,4 +1,5 @@
-//! The message schemas of `contracts/schemas`, and what in a message is not as they say.
+//! The promises of the contract's documents, and the message schemas of `contracts/schemas` with what in a message is
+//! not as they say.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +14,32 @@ use crate::fixture::{FixtureError, nearest, parse};
 /// The prefix of every schema's `$id`; what follows is its path below `contracts/`.
 const BASE: &str = "https://contracts.huledu.example/";
 const FOLDER: &str = "contracts/schemas/notifications";
+
+/// The documents that list promises, under `x-promises`.
+pub const DOCUMENTS: [&str; 2] = ["contracts/asyncapi.yaml", "contracts/openapi.yaml"];
+
+/// The ids of all promises, in the order of the documents.
+///
+/// Only a promise's own line is read, `  id: sentence` below `x-promises:`, for which nobody needs a YAML parser.
+pub fn promises() -> Result<Vec<String>, FixtureError> {
+    let mut ids = Vec::new();
+    for document in DOCUMENTS {
+        let text = fs::read_to_string(crate::workspace().join(document)).map_err(|error| {
+            FixtureError {
+                place: document.to_owned(),
+                problem: format!("cannot be read: {error}"),
+            }
+        })?;
+        let block = text.lines().skip_while(|line| *line != "x-promises:");
+        let lines = block.skip(1).map_while(|line| line.strip_prefix("  "));
+        ids.extend(
+            lines
+                .filter_map(|line| line.split_once(": "))
+                .map(|(id, _)| id.to_owned()),
+        );
+    }
+    Ok(ids)
+}
 
 /// The schemas of all notification types, by `event`.
 pub struct Notifications(BTreeMap<String, (Validator, Value)>);

@@ -70,6 +70,8 @@ pub struct Message {
 pub struct Interaction {
     /// The sentence that it proves.
     pub title: String,
+    /// The ids of the promises that it proves (contract, `x-promises`).
+    pub proves: Vec<String>,
     /// Who calls.
     pub caller: Caller,
     /// What the client sends.
@@ -227,7 +229,7 @@ pub fn notifications() -> Result<Vec<Fixture<Notification>>, FixtureError> {
         let message = serde_json::json!(fixture.content.message);
         if let Some(violation) = schemas.violations(&message).first() {
             let key = violation.pointer.rsplit('/').next().unwrap_or_default();
-            let line = line_of(&fixture.path, key)
+            let line = line_of(&fixture.path, &format!("\"{key}\":"))
                 .map(|line| format!(":{line}"))
                 .unwrap_or_default();
             return Err(FixtureError {
@@ -260,7 +262,17 @@ pub fn notification(name: &str) -> Result<Fixture<Notification>, FixtureError> {
 /// All gateway interactions, by name.
 pub fn interactions() -> Result<Vec<Fixture<Interaction>>, FixtureError> {
     let fixtures: Vec<Fixture<Interaction>> = read_folder("contracts/fixtures/gateway")?;
+    let promises = contract::promises()?;
     for fixture in &fixtures {
+        if let Some((id, problem)) = wrong_with_promises(&fixture.content.proves, &promises) {
+            let line = line_of(&fixture.path, &format!("\"{id}\""))
+                .map(|line| format!(":{line}"))
+                .unwrap_or_default();
+            return Err(FixtureError {
+                place: format!("{}{line}", fixture.path),
+                problem,
+            });
+        }
         if let Some(problem) = wrong_with(&fixture.content) {
             return Err(FixtureError {
                 place: fixture.path.clone(),
@@ -270,6 +282,21 @@ pub fn interactions() -> Result<Vec<Fixture<Interaction>>, FixtureError> {
         check_placeholders(&fixture.path)?;
     }
     Ok(fixtures)
+}
+
+/// What is wrong with the promises that a fixture names, and the word in the file that shows where.
+fn wrong_with_promises<'a>(proves: &'a [String], promises: &[String]) -> Option<(&'a str, String)> {
+    if proves.is_empty() {
+        return Some(("proves", "/proves: names no promise".to_owned()));
+    }
+    let unknown = proves.iter().find(|id| !promises.contains(id))?;
+    let suggestion = nearest(unknown, promises.iter().map(String::as_str))
+        .map(|id| format!("; did you mean `{id}`?"))
+        .unwrap_or_default();
+    Some((
+        unknown,
+        format!("/proves: no promise is called `{unknown}`{suggestion}"),
+    ))
 }
 
 /// What no HTTP message can be like.
@@ -388,11 +415,10 @@ fn read<T: DeserializeOwned>(folder: &Path, file: &Path) -> Result<Fixture<T>, F
     })
 }
 
-/// The first line of a file that gives the member `key` a value.
-fn line_of(path: &str, key: &str) -> Option<usize> {
+/// The first line of a file that contains `word`.
+fn line_of(path: &str, word: &str) -> Option<usize> {
     let text = fs::read_to_string(crate::workspace().join(path)).ok()?;
-    let name = format!("\"{key}\":");
-    Some(1 + text.lines().position(|line| line.contains(&name))?)
+    Some(1 + text.lines().position(|line| line.contains(word))?)
 }
 
 /// What `text` says, or the first thing wrong with it; `path` is how messages call it.
@@ -454,6 +480,30 @@ mod tests {
     fn a_bad_fixture_is_told_with_place_and_remedy(#[case] text: &str, #[case] message: &str) {
         let error = parse::<Notification>("f.json", text).unwrap_err();
         assert_eq!(error.to_string(), message);
+    }
+
+    #[rstest]
+    #[case::known(&["status.own-batch"], None)]
+    #[case::none(&[], Some(("proves", "/proves: names no promise")))]
+    #[case::misspelt(
+        &["status.own-batch", "status.own-bach"],
+        Some((
+            "status.own-bach",
+            "/proves: no promise is called `status.own-bach`; did you mean `status.own-batch`?"
+        ))
+    )]
+    fn a_fixture_proves_promises_that_exist(
+        #[case] proves: &[&str],
+        #[case] wrong: Option<(&str, &str)>,
+    ) {
+        let proves: Vec<String> = proves.iter().map(|id| (*id).to_owned()).collect();
+        let found = wrong_with_promises(&proves, &contract::promises().unwrap());
+        assert_eq!(
+            found
+                .as_ref()
+                .map(|(word, problem)| (*word, problem.as_str())),
+            wrong
+        );
     }
 
     #[test]

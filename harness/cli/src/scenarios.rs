@@ -65,6 +65,8 @@ fn unmatched(filter: &str, scenarios: &[Scenario]) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
+    use saphyr::{LoadableYamlNode, Yaml};
+
     use super::*;
 
     fn some() -> Vec<Scenario> {
@@ -107,6 +109,42 @@ mod tests {
         let all = all().unwrap();
         let ids: BTreeSet<&str> = all.iter().map(|scenario| scenario.id.as_str()).collect();
         assert_eq!(ids.len(), all.len());
+    }
+
+    #[test]
+    fn every_promise_that_a_scenario_names_is_in_the_documents() {
+        let promises = promises();
+        let mut unknown: Vec<(String, String)> = Vec::new();
+        for scenario in all().unwrap() {
+            let missing = scenario.promises.iter().filter(|id| !promises.contains(id));
+            unknown.extend(missing.map(|promise| (scenario.id.clone(), promise.clone())));
+        }
+        assert_eq!(unknown, []);
+    }
+
+    #[test]
+    fn every_scenario_proves_a_promise() {
+        let all = all().unwrap();
+        let none = all.iter().filter(|scenario| scenario.promises.is_empty());
+        let none: Vec<&str> = none.map(|scenario| scenario.id.as_str()).collect();
+        assert_eq!(none, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn the_harness_reads_every_promise_of_the_documents() {
+        assert_eq!(harness::contract::promises().unwrap(), promises());
+    }
+
+    /// The ids below `x-promises` of both documents, as a YAML parser reads them.
+    fn promises() -> Vec<String> {
+        let mut ids = Vec::new();
+        for document in harness::contract::DOCUMENTS {
+            let text = std::fs::read_to_string(harness::workspace().join(document)).unwrap();
+            let yaml = Yaml::load_from_str(&text).unwrap();
+            let promises = yaml[0]["x-promises"].as_mapping().unwrap();
+            ids.extend(promises.keys().map(|id| id.as_str().unwrap().to_owned()));
+        }
+        ids
     }
 
     #[test]
