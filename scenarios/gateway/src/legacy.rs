@@ -10,6 +10,7 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::new(format!("gateway/legacy/{id}"), title, move |stage| {
             gone(stage, credentials)
         })
+        .proves(["legacy.route-gone"])
     };
     vec![
         scenario(
