@@ -80,6 +80,11 @@ impl Rules {
         })
     }
 
+    /// Whether there is a notification of this type.
+    pub fn knows(&self, event: &str) -> bool {
+        self.messages.contains_key(event)
+    }
+
     /// Every way in which `message` is not as the schema of its `event` says.
     pub fn message(&self, message: &Value) -> Vec<Violation> {
         let event = message["event"].as_str().unwrap_or_default();
@@ -146,6 +151,11 @@ impl Rules {
     /// Every way in which `reply` of `service` to `call` is not as the contract says.
     pub fn response(&self, service: Service, call: &Call<'_>, reply: &Reply<'_>) -> Vec<Violation> {
         self.http.response(service, call, reply)
+    }
+
+    /// Every way in which the body of `call` is not what its route of `service` takes.
+    pub fn request(&self, service: Service, call: &Call<'_>) -> Vec<Violation> {
+        self.http.request(service, call)
     }
 
     /// Every way in which `call`, which arrived at the service behind the gateway called `service`, is none that the

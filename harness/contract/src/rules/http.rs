@@ -50,6 +50,7 @@ struct RouteRule {
     services: Vec<String>,
     method: String,
     path: String,
+    json_body: Option<Schema>,
     responses: Vec<ResponseRule>,
     downstream: Option<(Downstream, Option<Schema>)>,
 }
@@ -129,6 +130,15 @@ impl HttpRules {
                 ))]
             }
         }
+    }
+
+    pub(super) fn request(&self, service: Service, call: &Call<'_>) -> Vec<Violation> {
+        self.candidates(service, call.path)
+            .iter()
+            .find(|route| route.method == call.method)
+            .and_then(|route| route.json_body.as_ref())
+            .map(|schema| json_violations(schema, call.body))
+            .unwrap_or_default()
     }
 
     pub(super) fn downstream(&self, service: &str, call: &Call<'_>) -> Vec<Violation> {
@@ -216,6 +226,12 @@ impl RouteRule {
             services: route.services.clone(),
             method: route.method.clone(),
             path: route.path.clone(),
+            json_body: route
+                .body
+                .as_ref()
+                .and_then(|body| body.content.get("application/json"))
+                .map(|schema| Schema::new(contract, &route.location, schema))
+                .transpose()?,
             responses,
             downstream,
         })
