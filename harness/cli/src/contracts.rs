@@ -10,11 +10,6 @@ use crate::Status;
 
 /// Check the contract's documents and make from them what others read.
 #[derive(Args)]
-#[command(after_help = "\
-Exit status:
-  0  nothing is wrong
-  1  something is: it is named with file and line
-  3  wrong use, or a document that cannot be read")]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -35,6 +30,6 @@ pub fn run(arguments: &Arguments) -> Status {
 
 /// The one message for a document that cannot be read.
 fn unreadable(problem: &Problem) -> Status {
-    eprintln!("{problem}");
+    eprintln!("contracts/{problem}");
     Status::Usage
 }

@@ -164,6 +164,22 @@ impl Rules {
         self.http.downstream(service, call)
     }
 
+    /// Every way in which `status` and the JSON `body` are no answer of `service` to `call`, header fields aside.
+    pub fn example(
+        &self,
+        service: Service,
+        call: &Call<'_>,
+        status: u16,
+        body: Option<&Value>,
+    ) -> Vec<Violation> {
+        self.http.example(service, call, status, body)
+    }
+
+    /// Whether `template` is the one of the routes of `service` that `path` is for.
+    pub fn is_at(&self, service: Service, path: &str, template: &str) -> bool {
+        self.http.is_at(service, path, template)
+    }
+
     /// The route that `call` of `service` is for, as method and template, and the word for `status` in it.
     pub fn route(
         &self,
