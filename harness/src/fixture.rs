@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use ::contract::nearest;
+
 use crate::contract;
 
 /// What stands in braces for a value that is unique to the run.
@@ -70,6 +72,8 @@ pub struct Message {
 pub struct Interaction {
     /// The sentence that it proves.
     pub title: String,
+    /// The ids of the promises that it proves (contract, `x-promises`).
+    pub proves: Vec<String>,
     /// Who calls.
     pub caller: Caller,
     /// What the client sends.
@@ -222,12 +226,12 @@ impl Message {
 /// All notification fixtures, by name.
 pub fn notifications() -> Result<Vec<Fixture<Notification>>, FixtureError> {
     let fixtures: Vec<Fixture<Notification>> = read_folder("contracts/fixtures/notifications")?;
-    let schemas = contract::Notifications::read()?;
+    let rules = contract::rules()?;
     for fixture in &fixtures {
         let message = serde_json::json!(fixture.content.message);
-        if let Some(violation) = schemas.violations(&message).first() {
+        if let Some(violation) = rules.message(&message).first() {
             let key = violation.pointer.rsplit('/').next().unwrap_or_default();
-            let line = line_of(&fixture.path, key)
+            let line = line_of(&fixture.path, &format!("\"{key}\":"))
                 .map(|line| format!(":{line}"))
                 .unwrap_or_default();
             return Err(FixtureError {
@@ -260,7 +264,17 @@ pub fn notification(name: &str) -> Result<Fixture<Notification>, FixtureError> {
 /// All gateway interactions, by name.
 pub fn interactions() -> Result<Vec<Fixture<Interaction>>, FixtureError> {
     let fixtures: Vec<Fixture<Interaction>> = read_folder("contracts/fixtures/gateway")?;
+    let contract = contract::contract()?;
     for fixture in &fixtures {
+        if let Some((id, problem)) = wrong_with_promises(&fixture.content.proves, contract) {
+            let line = line_of(&fixture.path, &format!("\"{id}\""))
+                .map(|line| format!(":{line}"))
+                .unwrap_or_default();
+            return Err(FixtureError {
+                place: format!("{}{line}", fixture.path),
+                problem,
+            });
+        }
         if let Some(problem) = wrong_with(&fixture.content) {
             return Err(FixtureError {
                 place: fixture.path.clone(),
@@ -270,6 +284,25 @@ pub fn interactions() -> Result<Vec<Fixture<Interaction>>, FixtureError> {
         check_placeholders(&fixture.path)?;
     }
     Ok(fixtures)
+}
+
+/// What is wrong with the promises that a fixture names, and the word in the file that shows where.
+fn wrong_with_promises<'a>(
+    proves: &'a [String],
+    contract: &::contract::Contract,
+) -> Option<(&'a str, String)> {
+    if proves.is_empty() {
+        return Some(("proves", "/proves: names no promise".to_owned()));
+    }
+    let unknown = proves.iter().find(|id| contract.promise(id).is_none())?;
+    let known = contract.promises.iter().map(|promise| promise.id.as_str());
+    let suggestion = nearest(unknown, known)
+        .map(|id| format!("; did you mean `{id}`?"))
+        .unwrap_or_default();
+    Some((
+        unknown,
+        format!("/proves: no promise is called `{unknown}`{suggestion}"),
+    ))
 }
 
 /// What no HTTP message can be like.
@@ -388,11 +421,10 @@ fn read<T: DeserializeOwned>(folder: &Path, file: &Path) -> Result<Fixture<T>, F
     })
 }
 
-/// The first line of a file that gives the member `key` a value.
-fn line_of(path: &str, key: &str) -> Option<usize> {
+/// The first line of a file that contains `word`.
+fn line_of(path: &str, word: &str) -> Option<usize> {
     let text = fs::read_to_string(crate::workspace().join(path)).ok()?;
-    let name = format!("\"{key}\":");
-    Some(1 + text.lines().position(|line| line.contains(&name))?)
+    Some(1 + text.lines().position(|line| line.contains(word))?)
 }
 
 /// What `text` says, or the first thing wrong with it; `path` is how messages call it.
@@ -425,16 +457,6 @@ fn with_suggestion(problem: &str) -> String {
     }
 }
 
-/// The one of `known` that is most like `word`, if any is like it at all.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(word, name), name))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -454,6 +476,30 @@ mod tests {
     fn a_bad_fixture_is_told_with_place_and_remedy(#[case] text: &str, #[case] message: &str) {
         let error = parse::<Notification>("f.json", text).unwrap_err();
         assert_eq!(error.to_string(), message);
+    }
+
+    #[rstest]
+    #[case::known(&["status.own-batch"], None)]
+    #[case::none(&[], Some(("proves", "/proves: names no promise")))]
+    #[case::misspelt(
+        &["status.own-batch", "status.own-bach"],
+        Some((
+            "status.own-bach",
+            "/proves: no promise is called `status.own-bach`; did you mean `status.own-batch`?"
+        ))
+    )]
+    fn a_fixture_proves_promises_that_exist(
+        #[case] proves: &[&str],
+        #[case] wrong: Option<(&str, &str)>,
+    ) {
+        let proves: Vec<String> = proves.iter().map(|id| (*id).to_owned()).collect();
+        let found = wrong_with_promises(&proves, contract::contract().unwrap());
+        assert_eq!(
+            found
+                .as_ref()
+                .map(|(word, problem)| (*word, problem.as_str())),
+            wrong
+        );
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct Scenario {
     pub id: String,
     /// The sentence that it proves.
     pub title: String,
+    /// The ids of the promises that it proves (contract, `x-promises`).
+    pub promises: Vec<String>,
     /// The fixture that it plays, relative to the workspace.
     pub fixture: Option<String>,
     play: Arc<Play>,
@@ -67,9 +69,16 @@ impl Scenario {
         Self {
             id: id.into(),
             title: title.into(),
+            promises: Vec::new(),
             fixture: None,
             play: Arc::new(move |stage| Box::pin(play(stage))),
         }
+    }
+
+    /// Names the promises that the scenario proves, by their ids in the contract's documents.
+    pub fn proves<Id: Into<String>>(mut self, promises: impl IntoIterator<Item = Id>) -> Self {
+        self.promises.extend(promises.into_iter().map(Into::into));
+        self
     }
 
     /// Names the fixture that the scenario plays, as a path relative to the workspace.

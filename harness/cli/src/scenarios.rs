@@ -110,6 +110,26 @@ mod tests {
     }
 
     #[test]
+    fn every_promise_that_a_scenario_names_is_in_the_documents() {
+        let contract = harness::contract::contract().unwrap();
+        let mut unknown: Vec<(String, String)> = Vec::new();
+        for scenario in all().unwrap() {
+            let promises = scenario.promises.iter();
+            let missing = promises.filter(|id| contract.promise(id).is_none());
+            unknown.extend(missing.map(|promise| (scenario.id.clone(), promise.clone())));
+        }
+        assert_eq!(unknown, []);
+    }
+
+    #[test]
+    fn every_scenario_proves_a_promise() {
+        let all = all().unwrap();
+        let none = all.iter().filter(|scenario| scenario.promises.is_empty());
+        let none: Vec<&str> = none.map(|scenario| scenario.id.as_str()).collect();
+        assert_eq!(none, Vec::<&str>::new());
+    }
+
+    #[test]
     fn every_reviewed_flow_belongs_to_a_scenario() {
         let orphans = harness::snapshot::orphans(&all().unwrap());
         assert_eq!(orphans, Vec::<String>::new());

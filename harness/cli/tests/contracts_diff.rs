@@ -12,9 +12,9 @@ const ASYNCAPI: &str = "x-promises: { a.b: It is so. }\n";
 fn folders(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(folder.join("kept")).unwrap();
-    fs::create_dir_all(folder.join("broken")).unwrap();
-    fs::create_dir_all(folder.join("unreadable")).unwrap();
+    for contract in ["kept", "broken", "unreadable", "empty"] {
+        fs::create_dir_all(folder.join(contract)).unwrap();
+    }
     fs::write(folder.join("kept/asyncapi.yaml"), ASYNCAPI).unwrap();
     fs::write(folder.join("broken/asyncapi.yaml"), "x-promises: {}\n").unwrap();
     fs::write(folder.join("unreadable/asyncapi.yaml"), "a: 1\n  b: 2\n").unwrap();
@@ -39,7 +39,7 @@ fn folders(name: &str) -> PathBuf {
     "",
     "--base: --all: is no folder, and no revision that"
 )]
-#[case::no_contract(".", "kept", 3, "", "--base: ./asyncapi.yaml: is missing")]
+#[case::no_contract("empty", "kept", 3, "", "--base: empty/asyncapi.yaml: is missing")]
 #[case::unreadable_base("unreadable", "kept", 3, "", "--base: unreadable/asyncapi.yaml:2:")]
 #[case::unreadable_head("kept", "unreadable", 3, "", "unreadable/asyncapi.yaml:2:")]
 #[case::no_head("kept", "nowhere", 3, "", "nowhere: cannot be read")]

@@ -20,11 +20,14 @@ pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
         .into_iter()
         .map(|name| Ok(fixture::notification(name)?.content.message))
         .collect::<Result<_, FixtureError>>()?;
-    Ok(vec![Scenario::new(
-        "gateway/end-to-end/pipeline-run",
-        "a teacher runs a pipeline and follows it on every connection, and nobody else does",
-        move |stage| pipeline_run(stage, messages.clone()),
-    )])
+    Ok(vec![
+        Scenario::new(
+            "gateway/end-to-end/pipeline-run",
+            "a teacher runs a pipeline and follows it on every connection, and nobody else does",
+            move |stage| pipeline_run(stage, messages.clone()),
+        )
+        .proves(["end-to-end.pipeline-run"]),
+    ])
 }
 
 async fn pipeline_run(stage: Stage, messages: Vec<Message>) -> Outcome {

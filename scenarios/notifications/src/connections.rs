@@ -18,57 +18,68 @@ pub fn scenarios() -> Vec<Scenario> {
             "trailing-slash",
             "/ws/ is the same endpoint as /ws",
             |stage| Box::pin(trailing_slash(stage)),
-        ),
+        )
+        .proves(["token.good-one-opens"]),
         scenario(
             "sixth-refused",
             "a sixth connection of one user is closed with 4000, the other five are untouched",
             |stage| Box::pin(sixth_refused(stage)),
-        ),
+        )
+        .proves(["connections.limit-per-user", "close.reason-is-json"]),
         scenario(
             "slot-freed",
             "a connection that closes makes room for the next",
             |stage| Box::pin(slot_freed(stage)),
-        ),
+        )
+        .proves(["connections.slot-freed"]),
         scenario(
             "sibling-leaves",
             "when one of a user's connections closes, the others go on",
             |stage| Box::pin(sibling_leaves(stage)),
-        ),
+        )
+        .proves(["delivery.every-connection"]),
         scenario(
             "foreign-origin",
             "a browser from an origin that is not allowed gets 403 at the upgrade",
             |stage| Box::pin(foreign_origin(stage)),
-        ),
+        )
+        .proves(["connections.origin-checked"]),
         scenario(
             "limit-per-user",
             "one user's connections do not count for another",
             |stage| Box::pin(limit_per_user(stage)),
-        ),
+        )
+        .proves(["connections.limit-per-user"]),
         scenario(
             "client-text",
             "a client's text frame is ignored and the connection stays",
             |stage| Box::pin(client_frame(stage, r#"{"type":"heartbeat"}"#.into())),
-        ),
+        )
+        .proves(["connections.client-frames-ignored"]),
         scenario(
             "client-binary",
             "a client's binary frame is ignored and the connection stays",
             |stage| Box::pin(client_frame(stage, Frame::Binary(vec![0, 1, 255]))),
-        ),
+        )
+        .proves(["connections.client-frames-ignored"]),
         scenario(
             "client-ping",
             "a client's ping is answered with a pong of the same payload",
             |stage| Box::pin(client_ping(stage)),
-        ),
+        )
+        .proves(["connections.ping-answered"]),
         scenario(
             "client-closes",
             "a client's close frame is answered and the connection ends",
             |stage| Box::pin(client_closes(stage)),
-        ),
+        )
+        .proves(["connections.close-answered"]),
         scenario(
             "reconnect",
             "a client that comes back gets what is published from then on, and nothing from before",
             |stage| Box::pin(reconnect(stage)),
-        ),
+        )
+        .proves(["delivery.nothing-kept"]),
     ]
 }
 

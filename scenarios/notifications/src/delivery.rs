@@ -21,42 +21,50 @@ pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
             "two-connections",
             "two connections of one user each get every message once",
             |stage, message| Box::pin(connections_of_one_user(stage, message, 2)),
-        ),
+        )
+        .proves(["delivery.every-connection", "delivery.once-per-connection"]),
         with_message(
             "five-connections",
             "five connections of one user each get every message once",
             |stage, message| Box::pin(connections_of_one_user(stage, message, 5)),
-        ),
+        )
+        .proves(["delivery.every-connection", "delivery.once-per-connection"]),
         with_message(
             "other-users",
             "what is published to one user reaches no other",
             |stage, message| Box::pin(other_users(stage, message)),
-        ),
+        )
+        .proves(["delivery.own-user-only"]),
         with_message(
             "similar-names",
             "a user whose id begins with another's is another user",
             |stage, message| Box::pin(similar_names(stage, message)),
-        ),
+        )
+        .proves(["delivery.own-user-only"]),
         with_message(
             "right-after-101",
             "a message published the moment a client sees 101 reaches it",
             |stage, message| Box::pin(right_after_101(stage, message)),
-        ),
+        )
+        .proves(["delivery.from-101"]),
         with_message(
             "nobody-connected",
             "what is published while nobody is connected is not kept for later",
             |stage, message| Box::pin(nobody_connected(stage, message)),
-        ),
+        )
+        .proves(["delivery.nothing-kept"]),
         Scenario::new(
             "notifications/delivery/thousand-in-order",
             "a thousand messages in a row arrive in order, each once",
             thousand_in_order,
-        ),
+        )
+        .proves(["delivery.in-order", "delivery.once-per-connection"]),
         Scenario::new(
             "notifications/delivery/bytes-untouched",
             "the service is a pure router: whatever JSON is published arrives byte for byte",
             bytes_untouched,
-        ),
+        )
+        .proves(["delivery.bytes-untouched"]),
     ])
 }
 

@@ -11,6 +11,7 @@ pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
         Scenario::new(id, notification.title.clone(), move |stage| {
             reaches_its_teacher_alone(stage, notification.clone())
         })
+        .proves(["delivery.once-per-connection", "delivery.bytes-untouched"])
         .with_fixture(fixture.path)
     };
     Ok(fixture::notifications()?

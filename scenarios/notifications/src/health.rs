@@ -21,7 +21,8 @@ pub fn scenarios() -> Vec<Scenario> {
                     }),
                 )
             },
-        ),
+        )
+        .proves(["health.service"]),
         Scenario::new(
             "notifications/health/redis",
             "/healthz/redis asks Redis and says that it answers",
@@ -32,7 +33,8 @@ pub fn scenarios() -> Vec<Scenario> {
                     json!({"service": "redis", "status": "healthy"}),
                 )
             },
-        ),
+        )
+        .proves(["health.redis"]),
         Scenario::new(
             "notifications/health/websocket",
             "/healthz/websocket counts the connections and says the limit",
@@ -46,12 +48,14 @@ pub fn scenarios() -> Vec<Scenario> {
                     }),
                 )
             },
-        ),
+        )
+        .proves(["health.connections"]),
         Scenario::new(
             "notifications/health/metrics",
             "/metrics has every promised metric and says nothing about a user",
             metrics,
-        ),
+        )
+        .proves(["metrics.names", "metrics.no-user-label"]),
     ]
 }
 

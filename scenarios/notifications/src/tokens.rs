@@ -5,42 +5,58 @@ use harness::stage::{Stage, User};
 use harness::token::Claims;
 use serde_json::json;
 
-/// A kind of bad token: its name, the sentence, and how to make one for a user with the right secret.
+/// What is checked first: that the service's own secret signed it.
+const SIGNATURE: &str = "token.signature-checked";
+/// What is checked then: what it says.
+const CLAIMS: &str = "token.claims-checked";
+
+/// A kind of bad token: its name, the promise that it is refused by, the sentence, and how to make one for a user with
+/// the right secret.
 type Bad = (
+    &'static str,
     &'static str,
     &'static str,
     fn(&User, &str) -> Option<String>,
 );
 
 const BAD: [Bad; 12] = [
-    ("none", "no token at all", |_, _| None),
-    ("garbage", "a token that is no JWT", |_, _| {
+    ("none", SIGNATURE, "no token at all", |_, _| None),
+    ("garbage", SIGNATURE, "a token that is no JWT", |_, _| {
         Some("garbage".to_owned())
     }),
-    ("expired", "a token whose exp has passed", |user, secret| {
-        Some(Claims::good(&user.id).expired().sign(secret))
-    }),
+    (
+        "expired",
+        CLAIMS,
+        "a token whose exp has passed",
+        |user, secret| Some(Claims::good(&user.id).expired().sign(secret)),
+    ),
     (
         "just-expired",
+        CLAIMS,
         "a token whose exp passed five seconds ago",
         |user, secret| Some(Claims::good(&user.id).expired_for(5).sign(secret)),
     ),
-    ("no-exp", "a token without exp", |user, secret| {
+    ("no-exp", CLAIMS, "a token without exp", |user, secret| {
         Some(Claims::good(&user.id).without("exp").sign(secret))
     }),
-    ("no-sub", "a token without sub", |user, secret| {
+    ("no-sub", CLAIMS, "a token without sub", |user, secret| {
         Some(Claims::good(&user.id).without("sub").sign(secret))
     }),
-    ("empty-sub", "a token whose sub is empty", |user, secret| {
-        Some(Claims::good(&user.id).with("sub", json!("")).sign(secret))
-    }),
+    (
+        "empty-sub",
+        CLAIMS,
+        "a token whose sub is empty",
+        |user, secret| Some(Claims::good(&user.id).with("sub", json!("")).sign(secret)),
+    ),
     (
         "wrong-signature",
+        SIGNATURE,
         "a token signed with another secret",
         |user, _| Some(Claims::good(&user.id).sign("another secret")),
     ),
     (
         "wrong-audience",
+        CLAIMS,
         "a token for another audience",
         |user, secret| {
             Some(
@@ -52,6 +68,7 @@ const BAD: [Bad; 12] = [
     ),
     (
         "wrong-issuer",
+        CLAIMS,
         "a token of another issuer",
         |user, secret| {
             Some(
@@ -61,11 +78,15 @@ const BAD: [Bad; 12] = [
             )
         },
     ),
-    ("alg-none", "an unsigned token with alg none", |user, _| {
-        Some(Claims::good(&user.id).unsigned())
-    }),
+    (
+        "alg-none",
+        SIGNATURE,
+        "an unsigned token with alg none",
+        |user, _| Some(Claims::good(&user.id).unsigned()),
+    ),
     (
         "other-algorithm",
+        SIGNATURE,
         "a token signed with another algorithm than the service's",
         |user, secret| Some(Claims::good(&user.id).sign_hs512(secret)),
     ),
@@ -73,10 +94,15 @@ const BAD: [Bad; 12] = [
 
 pub fn scenarios() -> Vec<Scenario> {
     BAD.into_iter()
-        .map(|(name, what, make)| {
+        .map(|(name, promise, what, make)| {
             let id = format!("notifications/tokens/{name}");
             let title = format!("{what} is refused with 1008, after the upgrade");
-            Scenario::new(id, title, move |stage| refused(stage, name, make))
+            Scenario::new(id, title, move |stage| refused(stage, name, make)).proves([
+                promise,
+                "token.refusal-visible",
+                "token.nothing-after-refusal",
+                "close.reason-is-json",
+            ])
         })
         .collect()
 }

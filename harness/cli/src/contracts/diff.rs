@@ -7,7 +7,6 @@ use clap::{Args, ValueEnum};
 use contract::diff::{Finding, Side, Verdict, diff, json, markdown, text};
 use contract::{Contract, Files, Problem};
 
-use super::unreadable;
 use crate::Status;
 
 /// Say what changed since another version of the contract, and for whom it breaks
@@ -57,7 +56,7 @@ pub fn run(arguments: &Arguments) -> Status {
     let own = harness::workspace().join("contracts");
     let base = match base(&arguments.base, &own) {
         Ok(base) => base,
-        Err(problem) => return unreadable(&Problem::new("--base", problem.to_string())),
+        Err(problem) => return unreadable(&format!("--base: {problem}")),
     };
     let head = match &arguments.head {
         Some(folder) => of_folder(folder, &folder.display().to_string()),
@@ -65,7 +64,7 @@ pub fn run(arguments: &Arguments) -> Status {
     };
     let head = match head {
         Ok(head) => head,
-        Err(problem) => return unreadable(&problem),
+        Err(problem) => return unreadable(&problem.to_string()),
     };
     let mut findings = diff(&base.contract, &head.contract);
     for Finding { place, side, .. } in &mut findings {
@@ -109,4 +108,10 @@ fn read(files: &Files, name: &str) -> Result<Version, Problem> {
         Ok(contract) => Ok(Version { contract, folder }),
         Err(Problem { place, problem }) => Err(Problem::new(format!("{folder}/{place}"), problem)),
     }
+}
+
+/// The one message for what cannot be compared; it may be outside of the repository's own contract.
+fn unreadable(message: &str) -> Status {
+    eprintln!("{message}");
+    Status::Usage
 }
