@@ -4,17 +4,23 @@
 //! clients send is written by them, who are broken by values that are no longer taken. Compared is what is meant, not how
 //! it is written: a moved definition, another order or another name of something that is not on the wire is no finding.
 //!
-//! - `shape`: a schema brought into one form
+//! - `shape`, with `types` and `union`: a schema brought into one form
 //! - `schema`: what is different between two schemas, without a direction
+//! - `change`: such a difference, and whether more or fewer values are allowed after it
 //! - `words`: what that means for who reads or writes, and the sentence
-//! - `messages`, `routes`: the rest of the two documents, with a verdict beside each difference
+//! - `messages`, `routes`, `responses`, `downstream`: the rest of the two documents, a verdict beside each difference
 //! - `render`: findings as text, JSON and Markdown
 
+mod change;
+mod downstream;
 mod messages;
 mod render;
+mod responses;
 mod routes;
 mod schema;
 mod shape;
+mod types;
+mod union;
 mod words;
 
 use serde_json::Value;

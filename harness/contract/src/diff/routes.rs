@@ -1,4 +1,4 @@
-//! Routes: requests, which clients write, and responses, which they read.
+//! Routes, and the requests, which clients write.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,8 @@ use serde_json::Value;
 use super::messages::{blank, security};
 use super::words::Role;
 use super::{Comparison, Side, Verdict, paired};
-use crate::model::{
-    Body, Contract, Downstream, OPENAPI, Parameter, ParameterPlace, Response, Route,
-};
+use super::{downstream, responses};
+use crate::model::{Body, Contract, OPENAPI, Parameter, ParameterPlace, Route};
 use crate::reference::Location;
 
 pub(super) fn compare(comparison: &mut Comparison<'_>) {
@@ -31,42 +30,7 @@ pub(super) fn compare(comparison: &mut Comparison<'_>) {
         let at = (Side::Head, &route.location);
         comparison.find(Verdict::Safe, &subject(route), at, "The route is new.");
     }
-    unknown_routes(comparison);
-}
-
-/// What is answered where there is no route.
-fn unknown_routes(comparison: &mut Comparison<'_>) {
-    for (service, from) in &comparison.base.unknown_routes {
-        let subject = format!("unknown route of {service}");
-        match comparison.head.unknown_routes.get(service) {
-            Some(to) => {
-                if from.status != to.status {
-                    let at = (Side::Head, &to.location);
-                    let sentence =
-                        format!("The status was {} and is now {}.", from.status, to.status);
-                    comparison.find(Verdict::Breaking, &subject, at, sentence);
-                }
-                answer(comparison, &subject, from, to);
-            }
-            None => {
-                let at = (Side::Base, &from.location);
-                let sentence = "The contract no longer says what is answered.";
-                comparison.find(Verdict::Risky, &subject, at, sentence);
-            }
-        }
-    }
-    for (service, to) in &comparison.head.unknown_routes {
-        if !comparison.base.unknown_routes.contains_key(service) {
-            let subject = format!("unknown route of {service}");
-            let sentence = format!("The contract says now that {} is answered.", to.status);
-            comparison.find(
-                Verdict::Safe,
-                &subject,
-                (Side::Head, &to.location),
-                sentence,
-            );
-        }
-    }
+    responses::of_unknown_routes(comparison);
 }
 
 fn route(comparison: &mut Comparison<'_>, base: &Route, head: &Route) {
@@ -93,21 +57,8 @@ fn route(comparison: &mut Comparison<'_>, base: &Route, head: &Route) {
     security(comparison, &subject, whole, &from, &to);
     parameters(comparison, &subject, base, head);
     body(comparison, &subject, base, head);
-    for response in &base.responses {
-        match covering(head, &response.status) {
-            Some(other) => answer(comparison, &subject, response, other),
-            None => gone(comparison, &subject, response),
-        }
-    }
-    for response in &head.responses {
-        match covering(base, &response.status) {
-            // What has the same status was compared already.
-            Some(other) if other.status == response.status => {}
-            Some(other) => answer(comparison, &subject, other, response),
-            None => new(comparison, &subject, response),
-        }
-    }
-    downstream(comparison, &subject, base, head);
+    responses::compare(comparison, &subject, base, head);
+    downstream::compare(comparison, &subject, base, head);
     let texts = ["summary", "description"];
     comparison.texts(&subject, &texts, &base.location, &head.location);
 }
@@ -176,7 +127,7 @@ fn parameters(comparison: &mut Comparison<'_>, subject: &str, base: &Route, head
             Verdict::Risky,
             &format!("{subject} {}", called(parameter)),
             (Side::Base, &parameter.location),
-            "It is no longer in the contract: a client that still sends it has no effect with it.",
+            "It is no longer in the contract: what a client still sends there has no effect.",
         );
     }
     for parameter in added {
@@ -246,141 +197,25 @@ fn body(comparison: &mut Comparison<'_>, subject: &str, base: &Route, head: &Rou
     }
 }
 
-/// The response of `route` that has `status`, by itself, by its class or by default (OpenAPI 3.1, Responses Object).
-fn covering<'r>(route: &'r Route, status: &str) -> Option<&'r Response> {
-    let class = format!("{}XX", status.get(..1).unwrap_or_default());
-    [status, &class, "default"].into_iter().find_map(|status| {
-        let mut responses = route.responses.iter();
-        responses.find(|response| response.status.eq_ignore_ascii_case(status))
-    })
+fn subject(route: &Route) -> String {
+    format!("route {} {}", route.method, route.path)
 }
 
-fn gone(comparison: &mut Comparison<'_>, subject: &str, response: &Response) {
-    let (verdict, sentence) = match is_failure(&response.status) {
-        true => (Verdict::Safe, "It is never answered any more."),
-        // Nothing unknown comes, but what was asked for does not come in this way either.
-        false => (
-            Verdict::Risky,
-            "It is never answered any more: look at what a success is answered with.",
-        ),
+fn called(parameter: &Parameter) -> String {
+    let place = match parameter.place {
+        ParameterPlace::Path => "path",
+        ParameterPlace::Query => "query",
+        ParameterPlace::Header => "header",
+        ParameterPlace::Cookie => "cookie",
     };
-    let subject = format!("{subject} {}", response.status);
-    comparison.find(
-        verdict,
-        &subject,
-        (Side::Base, &response.location),
-        sentence,
-    );
+    format!("{place} parameter {}", parameter.name)
 }
 
-fn new(comparison: &mut Comparison<'_>, subject: &str, response: &Response) {
-    let (verdict, sentence) = match is_failure(&response.status) {
-        // Every client has a way for failures that it does not know, because a proxy may make any.
-        true => (
-            Verdict::Risky,
-            "It may be answered now: a client that handles failures one by one needs a case.",
-        ),
-        // A client that reads the body of the one success it knows finds another body, or none.
-        false => (
-            Verdict::Breaking,
-            "It may be answered now: a client that waits for the former success takes it for a failure, or reads the \
-             wrong body.",
-        ),
-    };
-    let subject = format!("{subject} {}", response.status);
-    comparison.find(
-        verdict,
-        &subject,
-        (Side::Head, &response.location),
-        sentence,
-    );
-}
-
-/// Whether a status is a failure; `default` is what nothing else says, and that is failures.
-fn is_failure(status: &str) -> bool {
-    !status.starts_with(['1', '2', '3'])
-}
-
-fn answer(comparison: &mut Comparison<'_>, subject: &str, base: &Response, head: &Response) {
-    let status = if base.status == "default" {
-        &head.status
-    } else {
-        &base.status
-    };
-    let subject = &format!("{subject} {status}");
-    let (pairs, removed, added) = paired(
-        &base.headers,
-        &head.headers,
-        &[&|one, other| one.name.eq_ignore_ascii_case(&other.name)],
-    );
-    let place = |comparison: &Comparison<'_>, side, response: &Response, name: &str| {
-        let at = response.location.member("headers").member(name);
-        let resolved = comparison.documents(side).resolve(&at);
-        resolved.map_or(at, |(at, _)| at)
-    };
-    for (from, to) in pairs {
-        let subject = format!("{subject} header {}", to.name);
-        let from_at = place(comparison, Side::Base, base, &from.name);
-        let to_at = place(comparison, Side::Head, head, &to.name);
-        match (from.required, to.required) {
-            (true, false) => comparison.find(
-                Verdict::Breaking,
-                &subject,
-                (Side::Head, &to_at),
-                "It may now be missing: code that reads it without a check fails.",
-            ),
-            (false, true) => {
-                let at = (Side::Head, &to_at);
-                comparison.find(Verdict::Safe, &subject, at, "It is now always there.");
-            }
-            _ => {}
-        }
-        comparison.schemas(
-            &Role::ClientReads,
-            &subject,
-            "the value",
-            (&from.schema, from_at.member("schema")),
-            (&to.schema, to_at.member("schema")),
-        );
-        comparison.texts(&subject, &["description"], &from_at, &to_at);
-    }
-    for header in removed {
-        let (verdict, sentence) = match header.required {
-            true => (
-                Verdict::Breaking,
-                "It is no longer sent: code that reads it finds nothing.",
-            ),
-            false => (
-                Verdict::Risky,
-                "It is no longer in the contract. It could be missing before; now it always may be.",
-            ),
-        };
-        let at = base.location.member("headers").member(&header.name);
-        let subject = format!("{subject} header {}", header.name);
-        comparison.find(verdict, &subject, (Side::Base, &at), sentence);
-    }
-    for header in added {
-        let at = head.location.member("headers").member(&header.name);
-        let subject = format!("{subject} header {}", header.name);
-        let sentence = "It is new; a client that does not know it ignores it.";
-        comparison.find(Verdict::Safe, &subject, (Side::Head, &at), sentence);
-    }
-    let role = Role::ClientReads;
-    let from = (&base.content, &base.location);
-    content(
-        comparison,
-        &role,
-        subject,
-        from,
-        (&head.content, &head.location),
-    );
-    comparison.texts(subject, &["description"], &base.location, &head.location);
-}
-
+/// Schemas by media type, and where the object with `content` stands.
 type Content<'c> = (&'c BTreeMap<String, Value>, &'c Location);
 
 /// Compares bodies by their media types.
-fn content(
+pub(super) fn content(
     comparison: &mut Comparison<'_>,
     role: &Role,
     subject: &str,
@@ -423,100 +258,4 @@ fn content(
         let at = head_at.member("content").member(media);
         comparison.find(verdict, subject, (Side::Head, &at), sentence);
     }
-}
-
-/// The call of a service behind: that service reads it, and clients do not see it.
-fn downstream(comparison: &mut Comparison<'_>, subject: &str, base: &Route, head: &Route) {
-    let at = |route: &Route| route.location.member("x-downstream");
-    let (base_at, head_at) = (at(base), at(head));
-    let (from, to) = match (&base.downstream, &head.downstream) {
-        (Some(from), Some(to)) => (from, to),
-        (Some(Downstream { service, .. }), None) => {
-            let sentence =
-                format!("The {service} service is no longer called. Clients do not see this.");
-            comparison.find(Verdict::Risky, subject, (Side::Base, &base_at), sentence);
-            return;
-        }
-        (None, Some(Downstream { service, .. })) => {
-            let sentence = format!("The {service} service is called now. Clients do not see this.");
-            comparison.find(Verdict::Risky, subject, (Side::Head, &head_at), sentence);
-            return;
-        }
-        (None, None) => return,
-    };
-    let subject = &format!("{subject} call of {}", to.service);
-    let call = |call: &Downstream| format!("{} {} of {}", call.method, call.path, call.service);
-    if (&from.service, &from.method, blank(&from.path))
-        != (&to.service, &to.method, blank(&to.path))
-    {
-        let sentence = format!(
-            "The gateway called {} and now calls {}: that service has to have it. Clients do not see this.",
-            call(from),
-            call(to)
-        );
-        comparison.find(Verdict::Breaking, subject, (Side::Head, &head_at), sentence);
-    }
-    for gone in from
-        .headers
-        .iter()
-        .filter(|name| !to.headers.contains(name))
-    {
-        let sentence = format!(
-            "The {} service no longer gets the header field `{gone}`. Clients do not see this.",
-            to.service
-        );
-        let at = head_at.member("headers");
-        comparison.find(Verdict::Breaking, subject, (Side::Head, &at), sentence);
-    }
-    for new in to
-        .headers
-        .iter()
-        .filter(|name| !from.headers.contains(name))
-    {
-        let sentence = format!(
-            "The {} service gets the header field `{new}` now. Clients do not see this.",
-            to.service
-        );
-        let at = head_at.member("headers");
-        comparison.find(Verdict::Safe, subject, (Side::Head, &at), sentence);
-    }
-    let (base_at, head_at) = (base_at.member("body"), head_at.member("body"));
-    match (&from.body, &to.body) {
-        (Some(from), Some(body)) => comparison.schemas(
-            &Role::ServiceReads(to.service.clone()),
-            subject,
-            "the body",
-            (from, base_at),
-            (body, head_at),
-        ),
-        (Some(_), None) => {
-            let sentence = format!(
-                "The {} service no longer gets a body by contract. Clients do not see this.",
-                to.service
-            );
-            comparison.find(Verdict::Breaking, subject, (Side::Base, &base_at), sentence);
-        }
-        (None, Some(_)) => {
-            let sentence = format!(
-                "The body that the {} service gets is in the contract now. Clients do not see this.",
-                to.service
-            );
-            comparison.find(Verdict::Safe, subject, (Side::Head, &head_at), sentence);
-        }
-        (None, None) => {}
-    }
-}
-
-fn subject(route: &Route) -> String {
-    format!("route {} {}", route.method, route.path)
-}
-
-fn called(parameter: &Parameter) -> String {
-    let place = match parameter.place {
-        ParameterPlace::Path => "path",
-        ParameterPlace::Query => "query",
-        ParameterPlace::Header => "header",
-        ParameterPlace::Cookie => "cookie",
-    };
-    format!("{place} parameter {}", parameter.name)
 }

@@ -8,29 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::types::{TYPES, Type, named, type_of};
+use super::union::joined;
 use crate::document::escaped;
-
-/// A type of values. JSON Schema's `number` is `Integer` and `Fraction` together, so that sets tell what is wider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Type {
-    String,
-    Integer,
-    Fraction,
-    Boolean,
-    Object,
-    Array,
-    Null,
-}
-
-pub(super) const TYPES: [Type; 7] = [
-    Type::String,
-    Type::Integer,
-    Type::Fraction,
-    Type::Boolean,
-    Type::Object,
-    Type::Array,
-    Type::Null,
-];
 
 /// A bound of a length, a count or a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -267,7 +247,7 @@ impl<'a> Shape<'a> {
             "type" => {
                 let names = value.as_str().into_iter();
                 let names = names.chain(elements(Some(value)).filter_map(Value::as_str));
-                self.types = names.flat_map(types_of_name).copied().collect();
+                self.types = names.flat_map(named).copied().collect();
             }
             "enum" => self.list(elements(Some(value)).map(plain).collect()),
             "const" => self.list(vec![plain(value)]),
@@ -440,7 +420,7 @@ impl<'a> Shape<'a> {
     }
 
     /// Whether types, values and what is said about each type are all that is said.
-    fn is_plain(&self) -> bool {
+    pub fn is_plain(&self) -> bool {
         self.unions.is_empty()
             && self.conditions.is_empty()
             && self.exclusions.is_empty()
@@ -456,61 +436,6 @@ pub(super) fn tighter(keyword: &str, one: Bound, other: Bound) -> bool {
     (one.value > other.value) == LOWER.contains(&keyword)
 }
 
-/// A union as one schema without, where there is one: of listed values, or of branches of different types.
-fn joined(mut branches: Vec<Shape<'_>>) -> Result<Shape<'_>, Vec<Shape<'_>>> {
-    if branches.is_empty() {
-        return Ok(Shape::default());
-    }
-    if branches.len() == 1 {
-        return Ok(branches.remove(0));
-    }
-    let listed = branches.iter().all(|branch| finite(branch).is_some());
-    let types: usize = branches.iter().map(|branch| branch.types.len()).sum();
-    let all: BTreeSet<Type> = branches.iter().flat_map(|b| b.types.clone()).collect();
-    let some_listed = branches.iter().any(|branch| branch.values.is_some());
-    let apart = types == all.len() && !some_listed && branches.iter().all(Shape::is_plain);
-    if !listed && !apart {
-        return Err(branches);
-    }
-    let mut one = Shape {
-        types: all,
-        ..Shape::default()
-    };
-    let mut values = Vec::new();
-    for branch in branches {
-        for value in finite(&branch).unwrap_or_default() {
-            if !values.contains(&value) {
-                values.push(value);
-            }
-        }
-        one.description = one.description.or(branch.description);
-        for (keyword, place) in branch.places {
-            one.places.entry(keyword).or_insert(place);
-        }
-        one.properties.extend(branch.properties);
-        one.required.extend(branch.required);
-        one.additional = one.additional.or(branch.additional);
-        one.items = one.items.or(branch.items);
-        one.bounds.extend(branch.bounds);
-        for (keyword, demands) in branch.demands {
-            one.demands.entry(keyword).or_default().extend(demands);
-        }
-    }
-    if listed {
-        one.values = Some(values);
-    }
-    Ok(one)
-}
-
-/// Every value of a shape that has few: null is one too.
-fn finite(shape: &Shape<'_>) -> Option<Vec<Value>> {
-    match &shape.values {
-        Some(values) => Some(values.clone()),
-        None if shape.is_plain() && shape.types == [Type::Null].into() => Some(vec![Value::Null]),
-        None => None,
-    }
-}
-
 fn both<'a>(
     mine: Option<Box<Shape<'a>>>,
     theirs: Option<Box<Shape<'a>>>,
@@ -523,31 +448,6 @@ fn both<'a>(
 
 fn elements(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     value.and_then(Value::as_array).into_iter().flatten()
-}
-
-fn types_of_name(name: &str) -> &'static [Type] {
-    match name {
-        "string" => &[Type::String],
-        "integer" => &[Type::Integer],
-        "number" => &[Type::Integer, Type::Fraction],
-        "boolean" => &[Type::Boolean],
-        "object" => &[Type::Object],
-        "array" => &[Type::Array],
-        "null" => &[Type::Null],
-        _ => &[],
-    }
-}
-
-fn type_of(value: &Value) -> Type {
-    match value {
-        Value::Null => Type::Null,
-        Value::Bool(_) => Type::Boolean,
-        Value::Number(number) if number.is_f64() => Type::Fraction,
-        Value::Number(_) => Type::Integer,
-        Value::String(_) => Type::String,
-        Value::Array(_) => Type::Array,
-        Value::Object(_) => Type::Object,
-    }
 }
 
 /// A number without a fraction is an integer, however it is written (JSON Schema core, section 4.2.2).

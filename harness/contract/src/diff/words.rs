@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Verdict;
-use super::schema::{Change, Effect, Member, Unlisted, What};
-use super::shape::{Bound, LOWER, TYPES, Type};
+use super::change::{Change, Effect, Member, Unlisted, What};
+use super::shape::{Bound, LOWER};
+use super::types::{TYPES, Type};
 
 /// Who has to do with the values of a schema.
 #[derive(Clone, Debug)]
@@ -212,7 +213,7 @@ fn written(what: &What, label: &str) -> String {
             format!("{label} must not be sent any more: a client that still sends it is refused.")
         }
         What::MemberRemoved(_) => format!(
-            "{label} is no longer in the contract: a client that still sends it has no effect with it."
+            "{label} is no longer in the contract: what a client still sends there has no effect."
         ),
         What::NoLongerRequired => format!("{label} can now be left out."),
         What::NowRequired => {
