@@ -5,6 +5,8 @@
 //! - [`scenario`]: what a scenario is, and the three ways in which one fails
 //! - [`stage`]: one scenario's view of a system: users, connections, publishing, calls, the fence
 //! - [`client`]: a WebSocket client that records what it sees
+//! - [`raw_client`]: a WebSocket client that does only what it is told, for what no well-behaved one does
+//! - [`fault`]: faults for a scenario with a system of its own
 //! - [`http`]: requests to the gateway and the services, and what they answered
 //! - [`fixture`]: messages and interactions from `contracts/fixtures`
 //! - [`interaction`]: an interaction fixture played against the gateway
@@ -14,6 +16,7 @@
 //! - [`system`]: Redis and the services, started in containers or as processes
 //! - [`contract`]: the message schemas
 //! - [`standin`]: the services behind the gateway
+//! - [`close`]: what the service says when it closes a connection
 //! - [`ledger`]: what was published, and who must have received it
 //! - [`expectation`]: comparing JSON with what a fixture expects
 //! - [`flow`]: the recorded exchange, and its text
@@ -25,8 +28,10 @@
 //! - [`report`]: a run as text for a terminal
 
 pub mod client;
+pub mod close;
 pub mod contract;
 pub mod expectation;
+pub mod fault;
 pub mod fixture;
 pub mod flow;
 pub mod http;
@@ -34,6 +39,7 @@ pub mod interaction;
 pub mod ledger;
 pub mod libtest;
 pub mod panics;
+pub mod raw_client;
 pub mod redaction;
 pub mod report;
 pub mod runner;
