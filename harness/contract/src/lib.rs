@@ -5,12 +5,14 @@
 //! - `reference`: what a `$ref` stands for, across documents
 //! - `model`: the contract as the suite sees it: messages, closes, routes, promises
 //! - `rules`: what travels, held against the contract
+//! - `types`: TypeScript for the clients
 
 pub mod document;
 pub mod files;
 pub mod model;
 pub mod reference;
 pub mod rules;
+pub mod types;
 
 pub use document::{Document, Problem};
 pub use files::Files;
