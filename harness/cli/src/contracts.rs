@@ -1,6 +1,7 @@
 //! `cargo contracts`: what can be told from the contract without starting anything.
 
 mod check;
+mod types;
 
 use clap::{Args, Subcommand};
 use contract::Problem;
@@ -22,11 +23,13 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Arguments),
+    Types(types::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
     match &arguments.command {
         Command::Check(arguments) => check::run(arguments),
+        Command::Types(arguments) => types::run(arguments),
     }
 }
 
