@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
-use crate::http::shown_headers;
+use crate::http::{Reply, owned};
 use crate::scenario::{Failure, Outcome, ensure};
 
 /// The longest that a wait lasts: what has not come by then counts as not delivered. Nothing waits that long in a system
@@ -47,7 +47,7 @@ pub enum Answer {
     /// The server switched protocols.
     Upgraded(Box<WebSocketStream<TcpStream>>),
     /// The server answered as to any other request.
-    Refused(Response),
+    Refused(Reply),
 }
 
 /// An open or closed WebSocket connection. Clones are the same connection.
@@ -81,6 +81,8 @@ struct State {
     ended: Option<String>,
     /// Whether the scenario closes the connection, or expects the server to.
     closing: bool,
+    /// Whether the client's close frame went out before one came in.
+    said_goodbye: bool,
 }
 
 /// Sends `handshake` and records it with its answer.
@@ -118,16 +120,13 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
         }
         Ok(Err(Error::Http(response))) => {
             let (parts, body) = response.into_parts();
-            let refused =
-                Response {
-                    status: parts.status.as_u16(),
-                    headers: shown_headers(parts.headers.iter().map(|(name, value)| {
-                        (name.as_str(), value.to_str().unwrap_or("(not text)"))
-                    })),
-                    body: crate::http::shown_body(&body.unwrap_or_default()),
-                };
-            recorder.push(Entry::Response(refused.clone()));
-            Ok(Answer::Refused(refused))
+            let refusal = Reply {
+                status: parts.status.as_u16(),
+                headers: owned(&parts.headers),
+                body: body.unwrap_or_default(),
+            };
+            recorder.push(Entry::Response(refusal.shown()));
+            Ok(Answer::Refused(refusal))
         }
         Ok(Err(Error::Io(error))) => Err(Failure::System(format!(
             "{} cannot be reached: {error}",
@@ -221,6 +220,14 @@ impl Client {
         state.close.as_ref()?.as_ref().map(|(code, _)| *code)
     }
 
+    /// The code and reason of the close that the server began, if it has; no code is 1005 (RFC 6455, section 7.1.5).
+    pub fn server_close(&self) -> Option<(u16, String)> {
+        const NONE: u16 = 1005;
+        let state = self.0.seen.lock();
+        let close = state.close.clone().filter(|_| !state.said_goodbye)?;
+        Some(close.unwrap_or((NONE, String::new())))
+    }
+
     /// Whether nobody has begun to close the connection.
     pub fn is_open(&self) -> bool {
         let state = self.0.seen.lock();
@@ -278,6 +285,10 @@ impl Client {
                 reason: reason.as_str().into(),
             })),
         };
+        if let Frame::Close(_) = &frame {
+            let mut state = self.0.seen.lock();
+            state.said_goodbye = state.close.is_none();
+        }
         self.0.recorder.push(Entry::Sent(frame));
         let mut sink = self.0.sink.lock().await;
         sink.send(message).await.map_err(|error| {

@@ -12,7 +12,8 @@
 //!
 //! What they stand on:
 //! - [`system`]: Redis and the services, started in containers or as processes
-//! - [`contract`]: the message schemas
+//! - [`contract`]: the contract's documents, read once
+//! - [`audit`]: what travelled, held against them, and how much of them was exercised
 //! - [`standin`]: the services behind the gateway
 //! - [`ledger`]: what was published, and who must have received it
 //! - [`expectation`]: comparing JSON with what a fixture expects
@@ -22,10 +23,13 @@
 //! - [`panics`]: what a panic prints
 //! - [`runner`]: one scenario played, from stage to verdict
 //! - [`libtest`]: the front door for `cargo test`
+//! - [`coverage`]: how much of the contract a run exercised
 //! - [`report`]: a run as text for a terminal
 
+pub mod audit;
 pub mod client;
 pub mod contract;
+pub mod coverage;
 pub mod expectation;
 pub mod fixture;
 pub mod flow;

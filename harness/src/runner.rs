@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::audit::Exercised;
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
 use crate::stage::{Lines, Stage};
@@ -29,6 +30,10 @@ pub struct Verdict {
     pub title: String,
     /// The fixture that it plays, relative to the workspace.
     pub fixture: Option<String>,
+    /// The ids of the promises that it proves.
+    pub promises: Vec<String>,
+    /// What of the contract was seen to happen.
+    pub exercised: Exercised,
     /// Kept, or what went wrong, with the evidence.
     pub result: Result<(), Broken>,
 }
@@ -109,6 +114,7 @@ impl Theatre {
         let stage = Stage::new(Arc::clone(&self.system), self.lines.clone());
         let mark = self.system.log_mark();
         let outcome = play_to_the_end(scenario, &stage).await;
+        let exercised = stage.exercised();
         let mut redactor = stage.redactor();
         let text = stage.flow().text(&redactor);
         let mut log = || {
@@ -137,6 +143,8 @@ impl Theatre {
             id: scenario.id.clone(),
             title: scenario.title.clone(),
             fixture: scenario.fixture.clone(),
+            promises: scenario.promises.clone(),
+            exercised,
             result,
         }
     }

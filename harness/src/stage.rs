@@ -1,17 +1,21 @@
 //! One scenario's view of a system: users that nobody else has, connections, publishing, calls, and the fence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use contract::Rules;
+use contract::rules::{self, Service};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
 use uuid::Uuid;
 use wiremock::ResponseTemplate;
 
+use crate::audit::{Audience, Audit, Exercised};
 use crate::client::{Answer, Client, Handshake, shake_hands};
-use crate::fixture::{Message, Service};
+use crate::fixture::{self, Message};
 use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
 use crate::http::{Call, CallBody, Reply};
 use crate::ledger::{Ledger, Promise};
@@ -43,6 +47,7 @@ pub struct User {
 pub struct Lines {
     redis: MultiplexedConnection,
     http: reqwest::Client,
+    rules: &'static Rules,
 }
 
 struct Inner {
@@ -52,8 +57,10 @@ struct Inner {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    audit: Audit,
+    /// The clients whose close is in the audit already.
+    closes_audited: BTreeSet<String>,
     ledger: Ledger,
     lanes: Vec<(String, Actor, Recorder)>,
     redactor: Redactor,
@@ -80,7 +87,9 @@ impl Lines {
             .no_proxy()
             .build()
             .map_err(|error| Failure::Bug(format!("no HTTP client: {error}")))?;
-        Ok(Self { redis, http })
+        let rules =
+            crate::contract::rules().map_err(|error| Failure::Bug(format!("no rules: {error}")))?;
+        Ok(Self { redis, http, rules })
     }
 }
 
@@ -92,11 +101,20 @@ impl Stage {
         for standin in system.standins.all() {
             standin.join(&mark);
         }
+        let state = State {
+            audit: Audit::new(lines.rules),
+            closes_audited: BTreeSet::new(),
+            ledger: Ledger::default(),
+            lanes: Vec::new(),
+            redactor: Redactor::default(),
+            users: BTreeMap::new(),
+            clients: Vec::new(),
+        };
         Self(Arc::new(Inner {
             system,
             lines,
             mark,
-            state: Mutex::default(),
+            state: Mutex::new(state),
         }))
     }
 
@@ -183,7 +201,10 @@ impl Stage {
             path: path.to_owned(),
             headers: Vec::new(),
         };
-        match shake_hands(&handshake, &recorder).await? {
+        match self
+            .shake_hands(Service::Websocket, &handshake, &recorder)
+            .await?
+        {
             Answer::Refused(response) => Err(Failure::Broken(format!(
                 "{name} should have got 101 and got {}",
                 response.status
@@ -207,8 +228,7 @@ impl Stage {
         path: &str,
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
-        self.upgrade(self.0.system.gateway, name, path, headers)
-            .await
+        self.upgrade(Service::Gateway, name, path, headers).await
     }
 
     /// The same at the websocket service, for requests that it should refuse.
@@ -218,33 +238,71 @@ impl Stage {
         path: &str,
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
-        self.upgrade(self.0.system.websocket, name, path, headers)
-            .await
+        self.upgrade(Service::Websocket, name, path, headers).await
     }
 
     async fn upgrade(
         &self,
-        address: std::net::SocketAddr,
+        service: Service,
         name: &str,
         path: &str,
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
         let recorder = self.lane(name, Actor::Caller);
         let handshake = Handshake {
-            address,
+            address: self.address(service),
             path: path.to_owned(),
             headers,
         };
-        shake_hands(&handshake, &recorder).await
+        self.shake_hands(service, &handshake, &recorder).await
+    }
+
+    /// Shakes hands and holds the answer against the contract.
+    async fn shake_hands(
+        &self,
+        service: Service,
+        handshake: &Handshake,
+        recorder: &Recorder,
+    ) -> Outcome<Answer> {
+        let answer = shake_hands(handshake, recorder).await?;
+        let call = rules::Call {
+            method: "GET",
+            path: &handshake.path,
+            headers: &handshake.headers,
+            body: &[],
+        };
+        let reply = match &answer {
+            Answer::Upgraded(_) => rules::Reply {
+                status: 101,
+                headers: &[],
+                body: &[],
+            },
+            Answer::Refused(refusal) => rules::Reply {
+                status: refusal.status,
+                headers: &refusal.headers,
+                body: &refusal.body,
+            },
+        };
+        self.lock().audit.called(service, &call, &reply);
+        Ok(answer)
+    }
+
+    fn address(&self, service: Service) -> SocketAddr {
+        match service {
+            Service::Gateway => self.0.system.gateway,
+            Service::Websocket => self.0.system.websocket,
+        }
     }
 
     /// Publishes a message to `user`, as backend services do.
     pub async fn publish(&self, user: &User, message: &Message) -> Outcome {
+        let value = serde_json::json!(message);
+        self.lock().audit.published(&value);
         self.publish_bytes(user, &message.event, message.text().as_bytes())
             .await
     }
 
-    /// Publishes `bytes` to `user`; `kind` is how flows and messages call them.
+    /// Publishes `bytes` to `user`, which need not be a notification of the contract; `kind` is how flows and messages call them.
     pub async fn publish_bytes(&self, user: &User, kind: &str, bytes: &[u8]) -> Outcome {
         self.publish_all(user, kind, &[bytes.to_owned()]).await
     }
@@ -323,6 +381,7 @@ impl Stage {
             }
         }
         sentences.extend(lost);
+        sentences.extend(self.audit(&clients));
         for client in &clients {
             sentences.extend(
                 client
@@ -338,7 +397,7 @@ impl Stage {
 
     /// Calls the gateway as actor `name`.
     pub async fn call(&self, name: &str, call: &Call) -> Outcome<Reply> {
-        let (reply, recorder) = self.send_call(name, self.0.system.gateway, call).await?;
+        let (reply, recorder) = self.send_call(name, Service::Gateway, call).await?;
         recorder.push(Entry::Response(reply.shown()));
         Ok(reply)
     }
@@ -351,7 +410,7 @@ impl Stage {
         call: &Call,
         expected: &Value,
     ) -> Outcome<Reply> {
-        let (reply, recorder) = self.send_call(name, self.0.system.websocket, call).await?;
+        let (reply, recorder) = self.send_call(name, Service::Websocket, call).await?;
         let mut shown = reply.shown();
         if let flow::Body::Json(actual) = &mut shown.body {
             *actual = expectation::masked(expected, actual);
@@ -367,7 +426,7 @@ impl Stage {
     /// Reads the websocket service's metrics as actor `name`; the flow says only that they were read.
     pub async fn websocket_metrics(&self, name: &str) -> Outcome<String> {
         let call = Call::get("/metrics");
-        let (reply, recorder) = self.send_call(name, self.0.system.websocket, &call).await?;
+        let (reply, recorder) = self.send_call(name, Service::Websocket, &call).await?;
         recorder.push(Entry::Response(flow::Response {
             body: flow::Body::Empty,
             ..reply.shown()
@@ -379,7 +438,7 @@ impl Stage {
     }
 
     /// Tells the stand-in for `service` to answer this stage's requests with `status` and `json`.
-    pub fn stand_in_answers(&self, service: Service, status: u16, json: &Value) {
+    pub fn stand_in_answers(&self, service: fixture::Service, status: u16, json: &Value) {
         let template = ResponseTemplate::new(status).set_body_json(json);
         self.standin(service).answer(&self.0.mark, template);
     }
@@ -387,13 +446,14 @@ impl Stage {
     /// Takes the requests of this stage that `service` has received, and records them with `answered` as the status.
     pub async fn requests_at(
         &self,
-        service: Service,
+        service: fixture::Service,
         answered: u16,
     ) -> Outcome<Vec<(String, Value)>> {
         let standin = self.standin(service);
         let recorder = self.lane(standin.name, Actor::StandIn);
         let mut seen = Vec::new();
         for request in standin.take_requests(&self.0.mark) {
+            self.arrived(standin.name, &request);
             recorder.push(Entry::Request(interaction::shown_request(&request).await));
             recorder.push(Entry::Response(flow::Response {
                 status: answered,
@@ -407,6 +467,49 @@ impl Stage {
             ));
         }
         Ok(seen)
+    }
+
+    /// A sentence for each thing that travelled since the last call and is not as the contract's documents say.
+    fn audit(&self, clients: &[Client]) -> Vec<String> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        for client in clients {
+            for text in client.texts() {
+                // What was published off the contract on purpose arrives as it was published.
+                let mut copies = (state.ledger.published().iter()).filter(|m| m.bytes == text);
+                if copies.any(|message| self.0.lines.rules.knows(&message.kind)) {
+                    state.audit.received(client.name(), &text);
+                }
+            }
+            if let Some((code, reason)) = client.server_close()
+                && state.closes_audited.insert(client.name().to_owned())
+            {
+                state.audit.closed(client.name(), code, &reason);
+            }
+        }
+        state.audit.take_violations()
+    }
+
+    /// What of the contract this stage exercised.
+    pub fn exercised(&self) -> Exercised {
+        let mut state = self.lock();
+        let state = &mut *state;
+        for message in state.ledger.published() {
+            // A connection counts as there when the promise holds for it.
+            let there = |client: &&Client| client.promise().1 < message.number;
+            let (own, others): (Vec<_>, Vec<_>) = (state.clients.iter().filter(there))
+                .partition(|client| client.user() == message.user);
+            let audience = match own.len() {
+                0 => Audience::Nobody,
+                1 => Audience::One,
+                _ => Audience::Several,
+            };
+            state.audit.delivered(&message.kind, audience);
+            if !others.is_empty() {
+                state.audit.delivered(&message.kind, Audience::Others);
+            }
+        }
+        state.audit.exercised().clone()
     }
 
     /// Writes a sentence into the lane of actor `name`.
@@ -448,7 +551,7 @@ impl Stage {
     pub(crate) async fn send_call(
         &self,
         name: &str,
-        address: std::net::SocketAddr,
+        service: Service,
         call: &Call,
     ) -> Outcome<(Reply, Recorder)> {
         let recorder = self.lane(name, Actor::Caller);
@@ -456,7 +559,25 @@ impl Stage {
         if let CallBody::Json(json) = &call.body {
             self.lock().redactor.note_sent(json);
         }
+        let address = self.address(service);
         let reply = call.send(&self.0.lines.http, address).await?;
+        let body = match &call.body {
+            CallBody::Json(json) => json.to_string().into_bytes(),
+            CallBody::Text(text) => text.clone().into_bytes(),
+            CallBody::Empty | CallBody::Multipart(_) => Vec::new(),
+        };
+        let sent = rules::Call {
+            method: &call.method,
+            path: &call.path,
+            headers: &call.headers,
+            body: &body,
+        };
+        let answer = rules::Reply {
+            status: reply.status,
+            headers: &reply.headers,
+            body: &reply.body,
+        };
+        self.lock().audit.called(service, &sent, &answer);
         Ok((reply, recorder))
     }
 
@@ -497,13 +618,27 @@ impl Stage {
         Ok(())
     }
 
-    pub(crate) fn standin(&self, service: Service) -> &StandIn {
+    /// Holds a call that reached a stand-in against the contract.
+    pub(crate) fn arrived(&self, standin: &str, request: &wiremock::Request) {
+        let headers: Vec<(String, String)> = (request.headers.iter())
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().into()))
+            .collect();
+        let call = rules::Call {
+            method: request.method.as_str(),
+            path: request.url.path(),
+            headers: &headers,
+            body: &request.body,
+        };
+        self.lock().audit.arrived(standin, &call);
+    }
+
+    pub(crate) fn standin(&self, service: fixture::Service) -> &StandIn {
         let standins = &self.0.system.standins;
         match service {
-            Service::Aggregator => &standins.aggregator,
-            Service::Files => &standins.files,
-            Service::Classes => &standins.classes,
-            Service::Orchestrator => &standins.orchestrator,
+            fixture::Service::Aggregator => &standins.aggregator,
+            fixture::Service::Files => &standins.files,
+            fixture::Service::Classes => &standins.classes,
+            fixture::Service::Orchestrator => &standins.orchestrator,
         }
     }
 

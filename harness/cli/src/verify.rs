@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use clap::Args;
 use futures_util::StreamExt;
+use harness::coverage::Coverage;
 use harness::report;
 use harness::runner::{Theatre, Verdict};
 use harness::scenario::{Failure, Scenario};
 use harness::snapshot;
-use harness::system::Runtime;
+use harness::system::{Runtime, StartError};
 
 use crate::{Status, scenarios};
 
@@ -66,21 +67,29 @@ pub fn run(arguments: &Arguments) -> Status {
         list(&selected);
         return Status::Kept;
     }
-    let chosen = match arguments
-        .runtime
-        .map_or_else(Runtime::from_environment, |runtime| Ok(Some(runtime)))
-    {
+    let chosen = match runtime(arguments.runtime) {
         Ok(chosen) => chosen,
         Err(message) => return usage(&message),
     };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("harness bug: no tokio runtime: {error}");
-            return Status::HarnessBug;
-        }
-    };
-    runtime.block_on(verify(arguments, chosen, &selected))
+    block_on(async { Ok(verify(arguments, chosen, &selected).await) })
+        .unwrap_or_else(|status| status)
+}
+
+/// The runtime that was chosen, on the command line or in the environment; none where the harness is to choose.
+pub(crate) fn runtime(argument: Option<Runtime>) -> Result<Option<Runtime>, String> {
+    argument.map_or_else(Runtime::from_environment, |runtime| Ok(Some(runtime)))
+}
+
+/// Runs `work` to its end; a system that does not start is told and is its status.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, Status> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
+        eprintln!("harness bug: no tokio runtime: {error}");
+        Status::HarnessBug
+    })?;
+    runtime.block_on(work).map_err(|error| {
+        eprintln!("{error}");
+        Status::NotStarted
+    })
 }
 
 async fn verify(arguments: &Arguments, chosen: Option<Runtime>, selected: &[Scenario]) -> Status {
@@ -110,6 +119,13 @@ async fn verify(arguments: &Arguments, chosen: Option<Runtime>, selected: &[Scen
     print!("{}", report::summary(&verdicts));
     let mut status = status(&verdicts);
     if arguments.filters.is_empty() {
+        if let Ok(contract) = harness::contract::contract() {
+            let coverage = Coverage::of(contract, &verdicts);
+            println!(
+                "exercised: {} (`cargo contracts coverage`)",
+                coverage.summary()
+            );
+        }
         let orphans = snapshot::orphans(selected);
         for id in &orphans {
             println!("snapshots/{id}.snap is of no scenario: delete it, or bring its fixture back");
@@ -132,7 +148,7 @@ async fn verify(arguments: &Arguments, chosen: Option<Runtime>, selected: &[Scen
 }
 
 /// Plays the scenarios, several at a time, with a word about each as it ends.
-async fn play(theatre: &Theatre, selected: &[Scenario]) -> Vec<Verdict> {
+pub(crate) async fn play(theatre: &Theatre, selected: &[Scenario]) -> Vec<Verdict> {
     let terminal = io::stderr().is_terminal();
     let mut playing = futures_util::stream::iter(selected)
         .map(|scenario| theatre.play(scenario))
@@ -165,7 +181,7 @@ async fn play(theatre: &Theatre, selected: &[Scenario]) -> Vec<Verdict> {
     verdicts
 }
 
-fn status(verdicts: &[Verdict]) -> Status {
+pub(crate) fn status(verdicts: &[Verdict]) -> Status {
     let failures = || {
         verdicts
             .iter()
@@ -197,7 +213,7 @@ fn list(selected: &[Scenario]) {
     let _ = io::stdout().write_all(lines.as_bytes());
 }
 
-fn usage(message: &str) -> Status {
+pub(crate) fn usage(message: &str) -> Status {
     eprintln!("{message}");
     Status::Usage
 }

@@ -66,6 +66,8 @@ pub struct Close {
     pub when: String,
     /// What the client should do.
     pub client: String,
+    /// The ids of the promises that it keeps.
+    pub promises: Vec<String>,
     /// Where it stands.
     pub location: Location,
 }
@@ -204,6 +206,16 @@ fn close(documents: &Documents, name: String, at: &Location) -> Result<Close, Pr
         reason_required: value.get("reason-required") != Some(&Value::Bool(false)),
         when: text(value, "when").to_owned(),
         client: text(value, "client").to_owned(),
+        promises: value
+            .get("promises")
+            .and_then(Value::as_array)
+            .map(|ids| {
+                ids.iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect()
+            })
+            .unwrap_or_default(),
         location: at,
     })
 }
