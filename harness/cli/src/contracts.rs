@@ -2,6 +2,7 @@
 
 mod check;
 mod coverage;
+mod types;
 
 use clap::{Args, Subcommand};
 use contract::Problem;
@@ -19,12 +20,14 @@ pub struct Arguments {
 enum Command {
     Check(check::Arguments),
     Coverage(coverage::Arguments),
+    Types(types::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
     match &arguments.command {
         Command::Check(arguments) => check::run(arguments),
         Command::Coverage(arguments) => coverage::run(arguments),
+        Command::Types(arguments) => types::run(arguments),
     }
 }
 
