@@ -2,6 +2,7 @@
 
 mod check;
 mod coverage;
+mod diff;
 mod types;
 
 use clap::{Args, Subcommand};
@@ -20,6 +21,7 @@ pub struct Arguments {
 enum Command {
     Check(check::Arguments),
     Coverage(coverage::Arguments),
+    Diff(diff::Arguments),
     Types(types::Arguments),
 }
 
@@ -27,6 +29,7 @@ pub fn run(arguments: &Arguments) -> Status {
     match &arguments.command {
         Command::Check(arguments) => check::run(arguments),
         Command::Coverage(arguments) => coverage::run(arguments),
+        Command::Diff(arguments) => diff::run(arguments),
         Command::Types(arguments) => types::run(arguments),
     }
 }

@@ -1,5 +1,6 @@
 //! The contract as data, and what can be told from it. Everything here is a pure function of files' texts.
 //!
+//! - `diff`: what changed between two contracts, and for whom it breaks
 //! - `files`: the texts of a contract's folder, from a disk or from a git revision
 //! - `document`: one YAML or JSON document, with the line and column of everything in it
 //! - `reference`: what a `$ref` stands for, across documents
@@ -9,6 +10,7 @@
 //! - `types`: TypeScript for the clients
 
 pub mod check;
+pub mod diff;
 pub mod document;
 pub mod files;
 pub mod model;
