@@ -5,6 +5,8 @@
 //! - [`scenario`]: what a scenario is, and the three ways in which one fails
 //! - [`stage`]: one scenario's view of a system: users, connections, publishing, calls, the fence
 //! - [`client`]: a WebSocket client that records what it sees
+//! - [`raw_client`]: a WebSocket client that does only what it is told, for what no well-behaved one does
+//! - [`fault`]: faults for a scenario with a system of its own
 //! - [`http`]: requests to the gateway and the services, and what they answered
 //! - [`fixture`]: messages and interactions from `contracts/fixtures`
 //! - [`interaction`]: an interaction fixture played against the gateway
@@ -31,6 +33,7 @@ pub mod client;
 pub mod contract;
 pub mod coverage;
 pub mod expectation;
+pub mod fault;
 pub mod fixture;
 pub mod flow;
 pub mod http;
@@ -38,6 +41,7 @@ pub mod interaction;
 pub mod ledger;
 pub mod libtest;
 pub mod panics;
+pub mod raw_client;
 pub mod redaction;
 pub mod report;
 pub mod runner;

@@ -10,15 +10,19 @@ use contract::rules::{self, Service};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+use tokio_tungstenite::WebSocketStream;
 use uuid::Uuid;
 use wiremock::ResponseTemplate;
 
 use crate::audit::{Audience, Audit, Exercised};
-use crate::client::{Answer, Client, Handshake, shake_hands};
+use crate::client::{Answer, Client, Handshake, PATIENCE, shake_hands};
 use crate::fixture::{self, Message};
 use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
 use crate::http::{Call, CallBody, Reply};
 use crate::ledger::{Ledger, Promise};
+use crate::raw_client::RawClient;
 use crate::redaction::Redactor;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::standin::StandIn;
@@ -28,6 +32,8 @@ use crate::{expectation, flow, interaction};
 
 /// How long Redis may take for one command.
 const REDIS_DEADLINE: Duration = Duration::from_secs(10);
+/// How often a Redis that starts is asked whether it answers yet.
+const REDIS_INTERVAL: Duration = Duration::from_millis(15);
 
 /// A scenario's view of a system. Clones are the same stage.
 #[derive(Clone)]
@@ -45,7 +51,7 @@ pub struct User {
 /// The connections that all stages of a system share.
 #[derive(Clone)]
 pub struct Lines {
-    redis: MultiplexedConnection,
+    redis: Arc<Mutex<MultiplexedConnection>>,
     http: reqwest::Client,
     rules: &'static Rules,
 }
@@ -59,7 +65,7 @@ struct Inner {
 
 struct State {
     audit: Audit,
-    /// The clients whose close is in the audit already.
+    /// The lanes whose close is in the audit already.
     closes_audited: BTreeSet<String>,
     ledger: Ledger,
     lanes: Vec<(String, Actor, Recorder)>,
@@ -71,26 +77,48 @@ struct State {
 impl Lines {
     /// Connects to the system's Redis.
     pub async fn open(system: &System) -> Outcome<Self> {
-        let trouble = |error: redis::RedisError| {
-            Failure::System(format!("{} cannot be reached: {error}", system.redis_url))
-        };
-        let config = redis::AsyncConnectionConfig::new()
-            .set_response_timeout(Some(REDIS_DEADLINE))
-            .set_connection_timeout(Some(REDIS_DEADLINE));
-        let redis = redis::Client::open(system.redis_url.as_str())
-            .map_err(trouble)?
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(trouble)?;
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
             .map_err(|error| Failure::Bug(format!("no HTTP client: {error}")))?;
+        let redis = Arc::new(Mutex::new(connection(system).await?));
         let rules =
             crate::contract::rules().map_err(|error| Failure::Bug(format!("no rules: {error}")))?;
         Ok(Self { redis, http, rules })
     }
+
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Connects anew to a Redis that was started again, as soon as it answers.
+    pub(crate) async fn reopen(&self, system: &System) -> Outcome {
+        let deadline = Instant::now() + REDIS_DEADLINE;
+        let opened = loop {
+            match connection(system).await {
+                Err(_) if Instant::now() < deadline => sleep(REDIS_INTERVAL).await,
+                opened => break opened?,
+            }
+        };
+        *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = opened;
+        Ok(())
+    }
+}
+
+async fn connection(system: &System) -> Outcome<MultiplexedConnection> {
+    // The URL holds the password; an address is all that a reader needs.
+    let trouble = |error: redis::RedisError| {
+        Failure::System(format!("the system's Redis cannot be reached: {error}"))
+    };
+    let config = redis::AsyncConnectionConfig::new()
+        .set_response_timeout(Some(REDIS_DEADLINE))
+        .set_connection_timeout(Some(REDIS_DEADLINE));
+    redis::Client::open(system.redis_url())
+        .map_err(trouble)?
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+        .map_err(trouble)
 }
 
 impl Stage {
@@ -124,8 +152,12 @@ impl Stage {
     }
 
     /// The system that the stage is on.
-    pub fn system(&self) -> &System {
+    pub fn system(&self) -> &Arc<System> {
         &self.0.system
+    }
+
+    pub(crate) fn lines(&self) -> &Lines {
+        &self.0.lines
     }
 
     /// The user called `name`: the same one each time.
@@ -179,46 +211,99 @@ impl Stage {
 
     /// Connects as `user` with `path`; anything but `101` breaks the contract.
     pub async fn connect_to(&self, path: &str, user: &User) -> Outcome<Client> {
-        let (offered, name, recorder) = {
-            let mut state = self.lock();
-            let number = 1 + state
-                .lanes
-                .iter()
-                .filter(|(_, actor, _)| matches!(actor, Actor::Client { user: u, .. } if *u == user.name))
-                .count();
-            let offered = state.ledger.len();
-            let name = format!("{}/{number}", user.name);
+        self.connect_with(path, Vec::new(), user).await
+    }
+
+    /// Connects as `user` with `path` and header fields; anything but `101` breaks the contract.
+    pub async fn connect_with(
+        &self,
+        path: &str,
+        headers: Vec<(String, String)>,
+        user: &User,
+    ) -> Outcome<Client> {
+        let (name, offered, recorder) = self.client_lane(user);
+        let stream = self.upgraded(path, headers, &name, &recorder).await?;
+        let mut state = self.lock();
+        let promise = (offered, state.ledger.len());
+        let client = start_client(&name, user, promise, stream, recorder);
+        state.clients.push(client.clone());
+        Ok(client)
+    }
+
+    /// Connects `user` with a client that does only what it is told. The fence and the ledger do not know it.
+    pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
+        let (name, _, recorder) = self.client_lane(user);
+        let path = format!("/ws?token={}", self.token(user));
+        let stream = self.upgraded(&path, Vec::new(), &name, &recorder).await?;
+        Ok(RawClient::new(name, stream.into_inner(), recorder))
+    }
+
+    /// Waits until `user` may have one more connection: tries, unseen by the flow, until one is served.
+    pub async fn until_room_for(&self, user: &User) -> Outcome {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
             let recorder = Recorder::default();
-            let actor = Actor::Client {
-                user: user.name.clone(),
-                offered,
-            };
-            state.lanes.push((name.clone(), actor, recorder.clone()));
-            (offered, name, recorder)
-        };
+            let path = format!("/ws?token={}", self.token(user));
+            let name = format!("{}, trying,", user.name);
+            let stream = self.upgraded(&path, Vec::new(), &name, &recorder).await?;
+            let client = start_client(&name, user, (0, 0), stream, recorder);
+            // One that is refused is closed at once, and may be before the ping is sent.
+            let served =
+                client.send(Frame::Ping(Vec::new())).await.is_ok() && client.is_served(b"").await;
+            if served {
+                return client.close().await;
+            }
+            ensure(Instant::now() < deadline, || {
+                let ended = client.ended().unwrap_or_default();
+                let seconds = PATIENCE.as_secs();
+                format!("{name} still finds no room after {seconds} s: {ended}")
+            })?;
+        }
+    }
+
+    async fn upgraded(
+        &self,
+        path: &str,
+        headers: Vec<(String, String)>,
+        name: &str,
+        recorder: &Recorder,
+    ) -> Outcome<WebSocketStream<TcpStream>> {
         let handshake = Handshake {
             address: self.0.system.websocket,
             path: path.to_owned(),
-            headers: Vec::new(),
+            headers,
         };
         match self
-            .shake_hands(Service::Websocket, &handshake, &recorder)
+            .shake_hands(Service::Websocket, &handshake, recorder)
             .await?
         {
             Answer::Refused(response) => Err(Failure::Broken(format!(
                 "{name} should have got 101 and got {}",
                 response.status
             ))),
-            Answer::Upgraded(stream) => {
-                let mut state = self.lock();
-                let promise = (offered, state.ledger.len());
-                let id = user.id.clone();
-                let is_fence = move |bytes: &[u8]| fence_of(&id, bytes);
-                let client = Client::start(&name, &user.name, promise, *stream, recorder, is_fence);
-                state.clients.push(client.clone());
-                Ok(client)
-            }
+            Answer::Upgraded(stream) => Ok(*stream),
         }
+    }
+
+    /// The lane of the next connection of `user`: its name, how many messages were published before, and its recorder.
+    fn client_lane(&self, user: &User) -> (String, usize, Recorder) {
+        let mut state = self.lock();
+        let number = 1 + state
+            .lanes
+            .iter()
+            .filter(
+                |(_, actor, _)| matches!(actor, Actor::Client { user: u, .. } if *u == user.name),
+            )
+            .count();
+        let offered = state.ledger.len();
+        let name = format!("{}/{number}", user.name);
+        let recorder = Recorder::default();
+        let actor = Actor::Client {
+            user: user.name.clone(),
+            offered,
+        };
+        state.lanes.push((name.clone(), actor, recorder.clone()));
+        (name, offered, recorder)
     }
 
     /// Asks the gateway for an upgrade of `path`, as actor `name`, and says what it answered.
@@ -360,8 +445,7 @@ impl Stage {
                     promised,
                     open: open.iter().any(|open| open.name() == client.name()),
                 };
-                let id = &state.users[client.user()].id;
-                sentences.extend(doubled_fences(client, id));
+                sentences.extend(doubled_fences(client));
                 sentences.extend(client.binaries().iter().map(|bytes| {
                     let kind = state.ledger.published().iter().find(|m| m.bytes == *bytes);
                     let what = kind.map_or("something".to_owned(), |m| {
@@ -372,12 +456,7 @@ impl Stage {
                         client.name()
                     )
                 }));
-                let texts: Vec<Vec<u8>> = client
-                    .texts()
-                    .into_iter()
-                    .filter(|text| !fence_of(id, text))
-                    .collect();
-                sentences.extend(state.ledger.violations(&promise, &texts));
+                sentences.extend(state.ledger.violations(&promise, &client.texts()));
             }
         }
         sentences.extend(lost);
@@ -400,6 +479,11 @@ impl Stage {
         let (reply, recorder) = self.send_call(name, Service::Gateway, call).await?;
         recorder.push(Entry::Response(reply.shown()));
         Ok(reply)
+    }
+
+    /// Calls the gateway, unseen by the flow: for calls whose number is chance.
+    pub async fn call_unseen(&self, call: &Call) -> Outcome<Reply> {
+        self.exchange(Service::Gateway, call).await
     }
 
     /// Calls an HTTP route of the websocket service as actor `name`. The flow shows those members of the JSON answer
@@ -443,6 +527,19 @@ impl Stage {
         self.standin(service).answer(&self.0.mark, template);
     }
 
+    /// The same, but the answer comes only after `delay`.
+    pub fn stand_in_answers_after(
+        &self,
+        delay: Duration,
+        service: fixture::Service,
+        status: u16,
+        json: &Value,
+    ) {
+        let template = ResponseTemplate::new(status).set_body_json(json);
+        self.standin(service)
+            .answer(&self.0.mark, template.set_delay(delay));
+    }
+
     /// Takes the requests of this stage that `service` has received, and records them with `answered` as the status.
     pub async fn requests_at(
         &self,
@@ -481,10 +578,13 @@ impl Stage {
                     state.audit.received(client.name(), &text);
                 }
             }
-            if let Some((code, reason)) = client.server_close()
-                && state.closes_audited.insert(client.name().to_owned())
+        }
+        for (name, actor, recorder) in &state.lanes {
+            if let Actor::Client { .. } = actor
+                && let Some((code, reason)) = close_by_service(&recorder.entries())
+                && state.closes_audited.insert(name.clone())
             {
-                state.audit.closed(client.name(), code, &reason);
+                state.audit.closed(name, code, &reason);
             }
         }
         state.audit.take_violations()
@@ -559,6 +659,11 @@ impl Stage {
         if let CallBody::Json(json) = &call.body {
             self.lock().redactor.note_sent(json);
         }
+        Ok((self.exchange(service, call).await?, recorder))
+    }
+
+    /// Sends `call` and holds the answer against the contract.
+    async fn exchange(&self, service: Service, call: &Call) -> Outcome<Reply> {
         let address = self.address(service);
         let reply = call.send(&self.0.lines.http, address).await?;
         let body = match &call.body {
@@ -578,7 +683,7 @@ impl Stage {
             body: &reply.body,
         };
         self.lock().audit.called(service, &sent, &answer);
-        Ok((reply, recorder))
+        Ok(reply)
     }
 
     /// One marked message to each connected user, and its arrival at each of their connections.
@@ -607,7 +712,7 @@ impl Stage {
         self.send(&pipeline).await?;
         let nonces = &nonces;
         let arrivals = open.iter().map(|client| async move {
-            let words = client.until_text(&nonces[client.user()]).await.err()?;
+            let words = client.until_fence(&nonces[client.user()]).await.err()?;
             Some(format!(
                 "{} never received the fence, the last message published to {}: {words}",
                 client.name(),
@@ -658,7 +763,10 @@ impl Stage {
     }
 
     async fn send(&self, pipeline: &redis::Pipeline) -> Outcome {
-        let mut redis = self.0.lines.redis.clone();
+        let mut redis = {
+            let shared = self.0.lines.redis.lock();
+            shared.unwrap_or_else(PoisonError::into_inner).clone()
+        };
         pipeline
             .query_async::<Vec<i64>>(&mut redis)
             .await
@@ -676,19 +784,43 @@ impl Stage {
     }
 }
 
+/// The code and reason of the close in a client's lane, if the service began it; no code is 1005 (RFC 6455, section
+/// 7.1.5).
+fn close_by_service(entries: &[Entry]) -> Option<(u16, String)> {
+    const NONE: u16 = 1005;
+    entries.iter().find_map(|entry| match entry {
+        Entry::Sent(Frame::Close(_)) => Some(None),
+        Entry::Received(Frame::Close(close)) => {
+            Some(Some(close.clone().unwrap_or((NONE, String::new()))))
+        }
+        _ => None,
+    })?
+}
+
 /// `ws:{user_id}` (contract, Backplane).
 fn channel(user: &User) -> String {
     format!("ws:{}", user.id)
 }
 
 /// A sentence if a fence arrived more than once: a service that doubles it doubles messages too.
-fn doubled_fences(client: &Client, user_id: &str) -> Option<String> {
-    let mut fences: Vec<Vec<u8>> = client.texts();
-    fences.retain(|text| fence_of(user_id, text));
+fn doubled_fences(client: &Client) -> Option<String> {
+    let mut fences = client.fences();
     let all = fences.len();
     fences.sort();
     fences.dedup();
     (fences.len() < all).then(|| format!("{} received a fence twice", client.name()))
+}
+
+fn start_client(
+    name: &str,
+    user: &User,
+    promise: (usize, usize),
+    stream: WebSocketStream<TcpStream>,
+    recorder: Recorder,
+) -> Client {
+    let id = user.id.clone();
+    let is_fence = move |bytes: &[u8]| fence_of(&id, bytes);
+    Client::start(name, &user.name, promise, stream, recorder, is_fence)
 }
 
 /// Whether `bytes` are a fence for the user with this id.

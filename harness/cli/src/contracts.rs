@@ -3,6 +3,7 @@
 mod check;
 mod coverage;
 mod diff;
+mod types;
 
 use clap::{Args, Subcommand};
 use contract::Problem;
@@ -21,6 +22,7 @@ enum Command {
     Check(check::Arguments),
     Coverage(coverage::Arguments),
     Diff(diff::Arguments),
+    Types(types::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
@@ -28,6 +30,7 @@ pub fn run(arguments: &Arguments) -> Status {
         Command::Check(arguments) => check::run(arguments),
         Command::Coverage(arguments) => coverage::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),
+        Command::Types(arguments) => types::run(arguments),
     }
 }
 

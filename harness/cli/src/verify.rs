@@ -4,10 +4,10 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Instant;
 
 use clap::Args;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use harness::coverage::Coverage;
 use harness::report;
-use harness::runner::{Theatre, Verdict};
+use harness::runner::{OWN_AT_ONCE, Theatre, Verdict};
 use harness::scenario::{Failure, Scenario};
 use harness::snapshot;
 use harness::system::{Runtime, StartError};
@@ -95,18 +95,19 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> 
 async fn verify(arguments: &Arguments, chosen: Option<Runtime>, selected: &[Scenario]) -> Status {
     let began = Instant::now();
     eprintln!("starting redis, the websocket service, the gateway and its stand-ins");
-    let theatre = match Theatre::start(chosen, &|line| eprintln!("{line}")).await {
-        Ok(theatre) => theatre,
-        Err(error) => {
-            eprintln!("{error}");
-            return Status::NotStarted;
-        }
+    let opened = async {
+        let theatre = Theatre::open(chosen, &|line| eprintln!("{line}")).await?;
+        theatre.prepare(selected).await?;
+        Ok::<_, StartError>(theatre)
     };
-    let system = theatre.system();
+    let theatre = match opened.await {
+        Ok(theatre) => theatre,
+        Err(error) => return not_started(&error),
+    };
     let count = selected.len();
     eprintln!(
         "up in {} after {:.1} s; playing {count} scenario{}",
-        system.runtime,
+        theatre.runtime(),
         began.elapsed().as_secs_f64(),
         if count == 1 { "" } else { "s" }
     );
@@ -135,24 +136,33 @@ async fn verify(arguments: &Arguments, chosen: Option<Runtime>, selected: &[Scen
         }
     }
     if arguments.keep {
+        let system = match theatre.system().await {
+            Ok(system) => system,
+            Err(error) => return not_started(&error),
+        };
         println!("\nthe system is up:");
         println!("  websocket service  http://{}", system.websocket);
         println!("  api gateway        http://{}", system.gateway);
-        println!("  redis              {}", system.redis_url);
+        println!("  redis              {}", system.redis_url());
         println!("  JWT secret         {}", system.jwt_secret);
         println!("Ctrl-C takes it down");
         theatre.keep(status as u8).await;
     }
-    system.stop().await;
+    theatre.stop().await;
     status
 }
 
-/// Plays the scenarios, several at a time, with a word about each as it ends.
+/// Plays the scenarios, several at a time, with a word about each as it ends. Those on systems of their own wait for
+/// their turn beside the others, not in their way.
 pub(crate) async fn play(theatre: &Theatre, selected: &[Scenario]) -> Vec<Verdict> {
     let terminal = io::stderr().is_terminal();
-    let mut playing = futures_util::stream::iter(selected)
-        .map(|scenario| theatre.play(scenario))
-        .buffer_unordered(AT_ONCE);
+    let several = |own: bool, at_once: usize| {
+        let of_kind = move |scenario: &&Scenario| scenario.own_system.is_some() == own;
+        stream::iter(selected.iter().filter(of_kind))
+            .map(|scenario| theatre.play(scenario))
+            .buffer_unordered(at_once)
+    };
+    let mut playing = stream::select(several(true, OWN_AT_ONCE), several(false, AT_ONCE));
     let mut verdicts = Vec::new();
     while let Some(verdict) = playing.next().await {
         let word = match verdict.result.as_ref().map_err(|broken| &broken.failure) {
@@ -211,6 +221,11 @@ fn list(selected: &[Scenario]) {
         .collect();
     // Whoever reads it may have seen enough: `| head`.
     let _ = io::stdout().write_all(lines.as_bytes());
+}
+
+fn not_started(error: &StartError) -> Status {
+    eprintln!("{error}");
+    Status::NotStarted
 }
 
 pub(crate) fn usage(message: &str) -> Status {

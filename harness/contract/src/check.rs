@@ -10,7 +10,7 @@ use roas_asyncapi::validation::Validate as _;
 use serde_json::Value;
 
 use crate::document::{Document, Problem, escaped};
-use crate::model::{ASYNCAPI, Contract, OPENAPI};
+use crate::model::{ASYNCAPI, Contract, LEGACY, OPENAPI};
 use crate::nearest;
 use crate::reference::Location;
 use crate::rules::Rules;
@@ -45,23 +45,20 @@ pub fn check(contract: &Contract) -> Findings {
 /// What the specifications of AsyncAPI and OpenAPI do not allow.
 fn specifications(contract: &Contract) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if let Some(document) = contract.documents.get(ASYNCAPI) {
+    for document in [ASYNCAPI, LEGACY].map(|path| contract.documents.get(path)) {
+        let Some(document) = document else { continue };
         match serde_json::from_value::<roas_asyncapi::v3_1::Document>(document.value.clone()) {
-            Err(error) => {
-                problems.push(Problem::new(
-                    ASYNCAPI,
-                    format!("is no AsyncAPI 3.1: {error}"),
-                ));
-            }
+            Err(error) => problems.push(Problem::new(
+                document.path.clone(),
+                format!("is no AsyncAPI 3.1: {error}"),
+            )),
             Ok(parsed) => {
                 let found = parsed.validate(Default::default()).err();
+                let found = found.into_iter().flat_map(|error| error.errors);
                 problems.extend(
-                    found
-                        .into_iter()
-                        .flat_map(|error| error.errors)
-                        .map(|error| {
-                            document.problem(&pointer(document, &error.path), error.message)
-                        }),
+                    found.map(|error| {
+                        document.problem(&pointer(document, &error.path), error.message)
+                    }),
                 );
             }
         }

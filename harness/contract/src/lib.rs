@@ -7,6 +7,7 @@
 //! - `model`: the contract as the suite sees it: messages, closes, routes, promises
 //! - `check`: whether the documents are what they should be
 //! - `rules`: what travels, held against the contract
+//! - `types`: TypeScript for the clients
 
 pub mod check;
 pub mod diff;
@@ -15,6 +16,7 @@ pub mod files;
 pub mod model;
 pub mod reference;
 pub mod rules;
+pub mod types;
 
 pub use document::{Document, Problem};
 pub use files::Files;

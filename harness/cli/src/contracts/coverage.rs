@@ -34,9 +34,10 @@ pub fn run(arguments: &Arguments) -> Status {
         Err(message) => return verify::usage(&message),
     };
     let played = verify::block_on(async {
-        let theatre = Theatre::start(chosen, &|line| eprintln!("{line}")).await?;
+        let theatre = Theatre::open(chosen, &|line| eprintln!("{line}")).await?;
+        theatre.prepare(&scenarios).await?;
         let verdicts = verify::play(&theatre, &scenarios).await;
-        theatre.system().stop().await;
+        theatre.stop().await;
         Ok(verdicts)
     });
     let verdicts = match played {

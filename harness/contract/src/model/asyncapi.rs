@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ASYNCAPI, Contract, elements, members, text};
+use super::{Contract, elements, members, text};
 use crate::document::Problem;
 use crate::reference::{Documents, Location};
 
@@ -72,9 +72,13 @@ pub struct Close {
     pub location: Location,
 }
 
-/// Reads the document into `contract`.
-pub(super) fn read(documents: &Documents, contract: &mut Contract) -> Result<(), Problem> {
-    for (name, at) in members(documents, &Location::new(ASYNCAPI, "/channels")) {
+/// Reads the document at `path` into `contract`.
+pub(super) fn read(
+    documents: &Documents,
+    path: &str,
+    contract: &mut Contract,
+) -> Result<(), Problem> {
+    for (name, at) in members(documents, &Location::new(path, "/channels")) {
         let (at, value) = documents.resolve(&at)?;
         contract
             .channels
@@ -84,7 +88,7 @@ pub(super) fn read(documents: &Documents, contract: &mut Contract) -> Result<(),
         }
     }
     // What clients see: the operations on channels that a WebSocket server serves.
-    for (_, at) in members(documents, &Location::new(ASYNCAPI, "/operations")) {
+    for (_, at) in members(documents, &Location::new(path, "/operations")) {
         let (at, operation) = documents.resolve(&at)?;
         let direction = match text(operation, "action") {
             "send" => Direction::ToClient,
