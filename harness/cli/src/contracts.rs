@@ -3,6 +3,8 @@
 mod check;
 mod coverage;
 mod diff;
+mod generated;
+mod migration;
 mod types;
 
 use clap::{Args, Subcommand};
@@ -23,6 +25,7 @@ enum Command {
     Coverage(coverage::Arguments),
     Diff(diff::Arguments),
     Types(types::Arguments),
+    Migration(migration::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
@@ -31,6 +34,7 @@ pub fn run(arguments: &Arguments) -> Status {
         Command::Coverage(arguments) => coverage::run(arguments),
         Command::Diff(arguments) => diff::run(arguments),
         Command::Types(arguments) => types::run(arguments),
+        Command::Migration(arguments) => migration::run(arguments),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::document::Problem;
 pub struct Files(pub BTreeMap<String, String>);
 
 /// What a contract consists of; other files of the folder are not read.
-const KINDS: [&str; 3] = [".yaml", ".json", ".md"];
+const KINDS: [&str; 4] = [".yaml", ".json", ".md", ".js"];
 
 impl Files {
     /// The files below `folder`.

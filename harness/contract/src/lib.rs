@@ -6,6 +6,7 @@
 //! - `reference`: what a `$ref` stands for, across documents
 //! - `model`: the contract as the suite sees it: messages, closes, routes, promises
 //! - `check`: whether the documents are what they should be
+//! - `migration`: the guide for clients that move from the former WebSocket
 //! - `rules`: what travels, held against the contract
 //! - `types`: TypeScript for the clients
 
@@ -13,6 +14,7 @@ pub mod check;
 pub mod diff;
 pub mod document;
 pub mod files;
+pub mod migration;
 pub mod model;
 pub mod reference;
 pub mod rules;

@@ -1,10 +1,9 @@
 //! `cargo contracts types`: the TypeScript that frontends import.
 
-use std::fs;
-
 use clap::Args;
-use contract::{Contract, types};
+use contract::Contract;
 
+use super::generated::Generated;
 use super::unreadable;
 use crate::Status;
 
@@ -17,33 +16,9 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Status {
-    let folder = harness::workspace().join("contracts");
-    let typescript = Contract::of_folder(&folder).and_then(|contract| types::typescript(&contract));
-    let typescript = match typescript {
-        Ok(typescript) => typescript,
-        Err(problem) => return unreadable(&problem),
-    };
-    let (file, name) = (
-        folder.join(types::PATH),
-        format!("contracts/{}", types::PATH),
-    );
-    // A file that cannot be read is as good as none: writing it says why.
-    if fs::read_to_string(&file).is_ok_and(|written| written == typescript) {
-        println!("{name} is up to date");
-        return Status::Kept;
-    }
-    if arguments.check {
-        eprintln!("{name} is not what the contract says: run `cargo contracts types`");
-        return Status::Broken;
-    }
-    match fs::write(&file, typescript) {
-        Ok(()) => {
-            println!("{name} is written");
-            Status::Kept
-        }
-        Err(error) => {
-            eprintln!("{name} cannot be written: {error}");
-            Status::Usage
-        }
+    let contract = Contract::of_folder(&harness::workspace().join("contracts"));
+    match contract.and_then(|contract| Generated::types(&contract)) {
+        Ok(types) => types.finish(arguments.check),
+        Err(problem) => unreadable(&problem),
     }
 }
