@@ -124,6 +124,15 @@ mod tests {
     }
 
     #[test]
+    fn every_promise_is_proved_by_a_scenario() {
+        let all = all().unwrap();
+        let proved = |id: &String| all.iter().any(|scenario| scenario.promises.contains(id));
+        let mut unproved = promises();
+        unproved.retain(|id| !proved(id));
+        assert_eq!(unproved, Vec::<String>::new());
+    }
+
+    #[test]
     fn every_scenario_proves_a_promise() {
         let all = all().unwrap();
         let none = all.iter().filter(|scenario| scenario.promises.is_empty());
