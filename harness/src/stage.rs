@@ -394,6 +394,23 @@ impl Stage {
 
     /// Publishes many messages to `user`, in order, without a pause between them.
     pub async fn publish_all(&self, user: &User, kind: &str, messages: &[Vec<u8>]) -> Outcome {
+        self.publish_entered(user, kind, messages, Ledger::publish)
+            .await
+    }
+
+    /// The same for messages whose number is chance: the flow does not count them.
+    pub async fn publish_flood(&self, user: &User, kind: &str, messages: &[Vec<u8>]) -> Outcome {
+        self.publish_entered(user, kind, messages, Ledger::publish_flood)
+            .await
+    }
+
+    async fn publish_entered(
+        &self,
+        user: &User,
+        kind: &str,
+        messages: &[Vec<u8>],
+        enter: fn(&mut Ledger, &str, &str, &[u8]) -> usize,
+    ) -> Outcome {
         let recorder = self.lane("backend", Actor::Backend);
         let mut pipeline = redis::pipe();
         {
@@ -402,7 +419,7 @@ impl Stage {
                 if let Ok(value) = serde_json::from_slice(bytes) {
                     state.redactor.note_sent(&value);
                 }
-                let number = state.ledger.publish(&user.name, kind, bytes);
+                let number = enter(&mut state.ledger, &user.name, kind, bytes);
                 recorder.push(Entry::Published(number));
                 pipeline
                     .cmd("PUBLISH")
