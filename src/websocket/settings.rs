@@ -19,7 +19,8 @@ pub struct Settings {
     pub port: u16,
     /// `REDIS_URL`: the backplane.
     pub redis: RedisAddress,
-    /// `WEBSOCKET_REDIS_HEALTH_INTERVAL`: how often Redis is asked whether it is there, and how long it may take.
+    /// `WEBSOCKET_REDIS_HEALTH_INTERVAL`: how often Redis is asked whether it is there and still the master, and how long
+    /// it may take.
     pub redis_health_interval: Duration,
     /// `REDIS_CHANNEL_PREFIX`: a user's channel is `{prefix}:{user_id}`.
     pub channel_prefix: String,

@@ -1,5 +1,6 @@
 //! The websocket service from outside, against a Redis that says what each test tells it to.
 
+mod failover;
 mod scripted_redis;
 mod service;
 
@@ -10,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
-use crate::scripted_redis::Redis;
+use crate::scripted_redis::{REPLICA, Redis};
 use crate::service::{Service, claims, token};
 
 #[tokio::test]
@@ -207,15 +208,52 @@ async fn a_redis_that_does_not_answer_is_lost() {
     let service = Service::start(redis.address(), &variables).await;
     let mut link = service.link(&redis).await;
     let client = service.subscribe(&mut link, "teacher").await;
-    // The pings are heard, and not answered.
+    // The question is heard, and not answered.
     assert_eq!(client.close().await.0, 1011);
-    link.expect("PING").await;
+    link.expect("HELLO 3").await;
+}
+
+#[tokio::test]
+async fn a_redis_that_tells_no_role_is_asked_for_a_pong() {
+    let redis = Redis::start().await;
+    let variables = [("WEBSOCKET_REDIS_HEALTH_INTERVAL", "0.2")];
+    let _service = Service::start(redis.address(), &variables).await;
+    redis.old_link().await.expect("PING").await;
+}
+
+#[tokio::test]
+async fn a_redis_that_knows_no_hello_serves_as_well() {
+    let redis = Redis::start().await;
+    let service = Service::start(redis.address(), &[]).await;
+    let mut link = service.known(redis.old_link().await).await;
+    let mut client = service.subscribe(&mut link, "teacher").await;
+    link.say("*2\r\n$4\r\npong\r\n$0\r\n\r\n").await;
+    link.publish("ws:teacher", "hello").await;
+    assert_eq!(client.text().await, "hello");
+}
+
+#[tokio::test]
+async fn a_replica_is_no_redis_to_rely_on() {
+    let redis = Redis::start().await;
+    let service = Service::start(redis.address(), &[]).await;
+    let mut replica = redis.accept().await;
+    replica.greet(REPLICA).await;
+    replica.left().await;
+    let mut link = service.link(&redis).await;
+    let client = service.subscribe(&mut link, "teacher").await;
+    link.say(REPLICA).await;
+    let (code, reason) = client.close().await;
+    assert_eq!(
+        (code, &reason["error_code"]),
+        (1011, &json!("SERVICE_UNAVAILABLE"))
+    );
+    service.link(&redis).await;
 }
 
 #[rstest]
 #[case::error("-NOPERM this user has no permissions\r\n")]
 #[case::not_redis("HTTP/1.1 400 Bad Request\r\n\r\n")]
-#[case::not_asked("*3\r\n$9\r\nsubscribe\r\n$7\r\nws:else\r\n:1\r\n")]
+#[case::not_asked(">3\r\n$9\r\nsubscribe\r\n$7\r\nws:else\r\n:1\r\n")]
 #[tokio::test]
 async fn a_redis_that_cannot_be_relied_on_is_left(#[case] reply: &str) {
     let (service, redis, mut link) = Service::with_redis(&[]).await;
@@ -231,8 +269,10 @@ async fn a_password_is_sent_and_never_shown() {
     let url = format!("redis://someone:s%40crit@{}/2", redis.address());
     let service = Service::start(redis.address(), &[("REDIS_URL", &url)]).await;
     let mut link = redis.accept().await;
-    link.expect("AUTH someone s@crit").await;
-    link.expect("SELECT 2").await;
+    for command in ["AUTH someone s@crit", "SELECT 2"] {
+        link.expect(command).await;
+        link.say("+OK\r\n").await;
+    }
     link.expect("PING").await;
     let health = service.page("/healthz/redis");
     let refuse = async {

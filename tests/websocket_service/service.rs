@@ -67,7 +67,11 @@ impl Service {
 
     /// The service's next connection to Redis, once the service knows that it has it.
     pub async fn link(&self, redis: &Redis) -> Link {
-        let mut link = redis.link().await;
+        self.known(redis.link().await).await
+    }
+
+    /// `link`, greeted just now, once the service knows that it has it.
+    pub async fn known(&self, mut link: Link) -> Link {
         // Whoever comes before the service has read Redis' greeting is refused.
         loop {
             tokio::select! {
