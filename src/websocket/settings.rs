@@ -165,6 +165,13 @@ mod tests {
         assert_eq!(settings.rules.ping_interval, Duration::from_secs(30));
         assert_eq!(settings.rules.idle_timeout, Duration::from_secs(300));
         assert_eq!(settings.rules.message_limit, 65_536);
+        assert_eq!(settings.redis_health_interval, Duration::from_secs(1));
+        assert_eq!(
+            (settings.queue.messages, settings.queue.bytes),
+            (1024, 1 << 20)
+        );
+        assert_eq!(settings.origins, Origins(Vec::new()));
+        assert_eq!(settings.environment, "development");
         assert!(!format!("{settings:?}").contains("secret"));
     }
 

@@ -58,7 +58,7 @@ async fn tell(redis: &RedisServer, words: &[&str]) {
 }
 
 /// A client of `user` that gets what is published: the first that is not refused because `redis` is not yet found.
-async fn connected(service: &Service, redis: &RedisServer, user: &str) -> Client {
+pub async fn connected(service: &Service, redis: &RedisServer, user: &str) -> Client {
     loop {
         let mut client = service.connect(user).await;
         tell(redis, &["PUBLISH", &format!("ws:{user}"), "hello"]).await;

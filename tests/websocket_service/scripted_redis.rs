@@ -1,10 +1,12 @@
 //! A Redis that says exactly what a test tells it to, and nothing by itself.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use crate::service::PATIENCE;
 
 /// What a master says of itself.
 pub const MASTER: &str = "%2\r\n$5\r\nproto\r\n:3\r\n$4\r\nrole\r\n$6\r\nmaster\r\n";
@@ -37,7 +39,10 @@ impl Redis {
 
     /// The service's next connection.
     pub async fn accept(&self) -> Link {
-        let (stream, _) = self.listener.accept().await.unwrap();
+        let (stream, _) = timeout(PATIENCE, self.listener.accept())
+            .await
+            .expect("waited in vain for a connection of the service")
+            .unwrap();
         Link {
             stream,
             received: Vec::new(),
@@ -70,7 +75,10 @@ impl Link {
                 self.received.drain(..length);
                 return command;
             }
-            let read = self.stream.read_buf(&mut self.received).await.unwrap();
+            let read = timeout(PATIENCE, self.stream.read_buf(&mut self.received))
+                .await
+                .expect("waited in vain for a command of the service")
+                .unwrap();
             assert_ne!(read, 0, "the service closed its connection to redis");
         }
     }
@@ -86,8 +94,10 @@ impl Link {
     /// Waits until the service has closed the connection.
     pub async fn left(mut self) {
         let rest = self.stream.read_to_end(&mut self.received);
-        let rest = tokio::time::timeout(Duration::from_secs(20), rest).await;
-        rest.expect("the service to leave within 20 s").unwrap();
+        timeout(PATIENCE, rest)
+            .await
+            .expect("waited in vain for the service to leave")
+            .unwrap();
     }
 
     pub async fn expect(&mut self, command: &str) {
