@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use harness::system::RedisServer;
 use serde_json::json;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
-use crate::service::{Client, Service};
+use crate::service::{Client, PATIENCE, Service};
 
 #[tokio::test]
 async fn a_master_that_becomes_a_replica_is_lost_until_it_is_the_master_again() {
@@ -59,18 +60,23 @@ async fn tell(redis: &RedisServer, words: &[&str]) {
 
 /// A client of `user` that gets what is published: the first that is not refused because `redis` is not yet found.
 pub async fn connected(service: &Service, redis: &RedisServer, user: &str) -> Client {
-    loop {
-        let mut client = service.connect(user).await;
-        tell(redis, &["PUBLISH", &format!("ws:{user}"), "hello"]).await;
-        match client.next().await {
-            Some(Ok(Message::Text(text))) => {
-                assert_eq!(text, "hello");
-                return client;
+    let connecting = async {
+        loop {
+            let mut client = service.connect(user).await;
+            tell(redis, &["PUBLISH", &format!("ws:{user}"), "hello"]).await;
+            match client.next().await {
+                Some(Ok(Message::Text(text))) => {
+                    assert_eq!(text, "hello");
+                    return client;
+                }
+                Some(Ok(Message::Close(Some(close)))) => assert_eq!(u16::from(close.code), 1011),
+                other => panic!("expected the message or a close: {other:?}"),
             }
-            Some(Ok(Message::Close(Some(close)))) => assert_eq!(u16::from(close.code), 1011),
-            other => panic!("expected the message or a close: {other:?}"),
         }
-    }
+    };
+    timeout(PATIENCE, connecting)
+        .await
+        .expect("waited in vain for the service to rely on redis")
 }
 
 async fn unavailable(client: Client) {
