@@ -3,9 +3,11 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
+use socket2::SockRef;
 
 const REQUIRED: [(&str, &str); 5] = [
     ("API_GATEWAY_JWT_SECRET_KEY", "hunter2"),
@@ -152,6 +154,43 @@ fn logs_hold_the_correlation_id_and_no_secret() {
     }
     for secret in [token.as_str(), token.rsplit('.').next().unwrap(), "hunter2"] {
         assert!(!printed.contains(secret), "{secret} in {printed}");
+    }
+}
+
+#[test]
+fn ten_thousand_clients_that_reset_their_connections_leave_nothing_behind() {
+    let child = Command::new("sh")
+        .args(["-c", "ulimit -n 512; exec \"$0\""])
+        .arg(env!("CARGO_BIN_EXE_api-gateway"))
+        .env_clear()
+        .envs(REQUIRED)
+        .env("API_GATEWAY_PORT", "0")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut process = Process(child);
+    let mut logs = BufReader::new(process.0.stdout.take().unwrap());
+    let mut first = String::new();
+    logs.read_line(&mut first).unwrap();
+    let first: Value = serde_json::from_str(&first).unwrap();
+    let (_, port) = first["address"].as_str().unwrap().rsplit_once(':').unwrap();
+    let address = (Ipv4Addr::LOCALHOST, port.parse().unwrap());
+
+    for _ in 0..20 {
+        for _ in 0..500 {
+            let client = TcpStream::connect(address).unwrap();
+            let linger = Some(Duration::ZERO);
+            SockRef::from(&client).set_linger(linger).unwrap();
+        }
+        // Connections are taken in order: this answer says that the system's queue is empty again.
+        let mut client = TcpStream::connect(address).unwrap();
+        let patience = Some(Duration::from_secs(20));
+        client.set_read_timeout(patience).unwrap();
+        let request = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n";
+        client.write_all(request).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
 }
 
