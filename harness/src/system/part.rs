@@ -104,7 +104,7 @@ impl System {
         self.parts().await.ok()?.exit(part).await
     }
 
-    /// How `part` ended, once it has; none when it runs still after [`EXIT_DEADLINE`].
+    /// How `part` ended, once it has; none when it runs still after the ten seconds that the contract gives it.
     pub async fn until_exit(&self, part: Part) -> Option<Exit> {
         let deadline = Instant::now() + EXIT_DEADLINE;
         loop {
