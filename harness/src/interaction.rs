@@ -9,6 +9,7 @@ use crate::expectation;
 use crate::fixture::{self, Caller, Fixture, Interaction};
 use crate::flow::{self, Actor, Entry, Recorder};
 use crate::http::{self, Call, CallBody, Reply};
+use crate::matching::{self, Matching};
 use crate::scenario::{Outcome, ensure};
 use crate::stage::Stage;
 use crate::token::Claims;
@@ -206,11 +207,26 @@ impl<'a> Arrived<'a> {
         problems.extend(check_headers(
             &format!("{name} received"),
             &expected.headers,
-            &expected.absent_headers,
             values,
             fields,
         ));
-        if let Some(json) = &expected.json {
+        problems.extend(check_absent(
+            &format!("{name} received"),
+            &expected.absent_headers,
+            fields,
+        ));
+        if let (Some(json), Some(matching)) = (&expected.json, &expected.matching) {
+            let example = values.fill_json(json).to_string();
+            let found = matching::request_body(
+                &matching.of_request(example.into_bytes()),
+                &matching::http_request(self.request.body.clone()),
+            );
+            problems.extend(
+                found
+                    .iter()
+                    .map(|problem| format!("{name} received a body: {problem}")),
+            );
+        } else if let Some(json) = &expected.json {
             let json = values.fill_json(json);
             let actual = serde_json::from_slice(&self.request.body).unwrap_or(Value::Null);
             let differences = expectation::differences(&json, &actual);
@@ -250,8 +266,74 @@ fn check_reply(
     recorder: &Recorder,
 ) -> Vec<String> {
     let expected = &interaction.response;
-    let mut problems = Vec::new();
     let mut shown = reply.shown();
+    let text = reply.text();
+    let mut problems = match &expected.matching {
+        Some(matching) => check_by_rules(matching, expected, values, reply),
+        None => check_exactly(expected, values, reply, &mut shown),
+    };
+    problems.extend(check_absent(
+        "the answer has",
+        &expected.absent_headers,
+        |name| reply.header(name).map(str::to_owned),
+    ));
+    let mut checked = Vec::new();
+    for part in &expected.contains {
+        let part = values.fill(part);
+        if !text.contains(part.as_str()) {
+            problems.push(format!("the body does not contain {part:?}"));
+        }
+        checked.push(format!("contains {part:?}"));
+    }
+    for part in &expected.absent {
+        let part = values.fill(part);
+        if text.to_lowercase().contains(&part.to_lowercase()) {
+            problems.push(format!("the body contains {part:?}"));
+        }
+        checked.push(format!("does not contain {part:?}"));
+    }
+    if expected.json.is_none() && expected.text.is_none() && !checked.is_empty() {
+        shown.body = flow::Body::Checked(checked);
+    }
+    recorder.push(Entry::Response(shown));
+    problems
+}
+
+/// A sentence for each way in which `reply` is not what the rules of a consumer's contract say.
+fn check_by_rules(
+    matching: &Matching,
+    expected: &fixture::ExpectedResponse,
+    values: &Placeholders,
+    reply: &Reply,
+) -> Vec<String> {
+    let headers = expected
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), values.fill(value)));
+    let body = match (&expected.json, &expected.text) {
+        (Some(json), _) => Some(values.fill_json(json).to_string().into_bytes()),
+        (None, Some(text)) => Some(values.fill(text).into_bytes()),
+        (None, None) => None,
+    };
+    matching::response(
+        &matching.of_response(expected.status, headers, body),
+        &matching::http_response(
+            reply.status,
+            reply.headers.iter().cloned(),
+            Some(reply.body.clone()),
+        ),
+    )
+}
+
+/// A sentence for each way in which status, headers and body of `reply` are not those expected; in `shown`, values that
+/// are free are masked.
+fn check_exactly(
+    expected: &fixture::ExpectedResponse,
+    values: &Placeholders,
+    reply: &Reply,
+    shown: &mut flow::Response,
+) -> Vec<String> {
+    let mut problems = Vec::new();
     if reply.status != expected.status {
         problems.push(format!(
             "expected status {}, got {} with {}",
@@ -263,7 +345,6 @@ fn check_reply(
     problems.extend(check_headers(
         "the answer has",
         &expected.headers,
-        &expected.absent_headers,
         values,
         |name| reply.header(name).map(str::to_owned),
     ));
@@ -290,32 +371,12 @@ fn check_reply(
     {
         problems.push(format!("expected the body {wanted:?}, got {text:?}"));
     }
-    let mut checked = Vec::new();
-    for part in &expected.contains {
-        let part = values.fill(part);
-        if !text.contains(part.as_str()) {
-            problems.push(format!("the body does not contain {part:?}"));
-        }
-        checked.push(format!("contains {part:?}"));
-    }
-    for part in &expected.absent {
-        let part = values.fill(part);
-        if text.to_lowercase().contains(&part.to_lowercase()) {
-            problems.push(format!("the body contains {part:?}"));
-        }
-        checked.push(format!("does not contain {part:?}"));
-    }
-    if expected.json.is_none() && expected.text.is_none() && !checked.is_empty() {
-        shown.body = flow::Body::Checked(checked);
-    }
-    recorder.push(Entry::Response(shown));
     problems
 }
 
 fn check_headers(
     whose: &str,
     expected: &BTreeMap<String, String>,
-    absent: &[String],
     values: &Placeholders,
     field: impl Fn(&str) -> Option<String>,
 ) -> Vec<String> {
@@ -336,12 +397,21 @@ fn check_headers(
             None => problems.push(format!("{whose} no {name}, expected {value}")),
         }
     }
-    for name in absent {
-        if let Some(value) = field(&name.to_lowercase()) {
-            problems.push(format!("{whose} {name}: {value}, which must not be there"));
-        }
-    }
     problems
+}
+
+fn check_absent(
+    whose: &str,
+    absent: &[String],
+    field: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    absent
+        .iter()
+        .filter_map(|name| {
+            let value = field(&name.to_lowercase())?;
+            Some(format!("{whose} {name}: {value}, which must not be there"))
+        })
+        .collect()
 }
 
 fn header(request: &wiremock::Request, name: &str) -> Option<String> {
