@@ -515,11 +515,11 @@ mod tests {
     #[case::broken_json("{\"title\": \"x\",\n}", "f.json:2:1: trailing comma")]
     #[case::unknown_field(
         "{\"titel\": \"x\"}",
-        "f.json:1:8: unknown field `titel`, expected `title` or `message`; did you mean `title`?"
+        "f.json:1:8: unknown field `titel`, expected one of `title`, `message`, `matching`; did you mean `title`?"
     )]
     #[case::unlike_anything(
         "{\"zzz\": \"x\"}",
-        "f.json:1:6: unknown field `zzz`, expected `title` or `message`"
+        "f.json:1:6: unknown field `zzz`, expected one of `title`, `message`, `matching`"
     )]
     #[case::missing_field("{\"title\": \"x\"}", "f.json:1:14: missing field `message`")]
     fn a_bad_fixture_is_told_with_place_and_remedy(#[case] text: &str, #[case] message: &str) {
