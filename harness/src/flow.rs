@@ -34,6 +34,8 @@ pub struct Lane {
 /// Who has a lane. The order is the order of print: causes stand before effects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Actor {
+    /// Whoever runs the system: starts, kills, ends its parts.
+    Operator,
     /// Somebody who calls over HTTP.
     Caller,
     /// A service behind the gateway.

@@ -319,7 +319,8 @@ fn form(parts: &[Part]) -> Outcome<reqwest::multipart::Form> {
     Ok(form)
 }
 
-fn owned(headers: &reqwest::header::HeaderMap) -> Vec<(String, String)> {
+/// Header fields as text, with names in lower case.
+pub(crate) fn owned(headers: &reqwest::header::HeaderMap) -> Vec<(String, String)> {
     headers
         .iter()
         .map(|(name, value)| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use contract::rules::Service;
 use serde_json::Value;
 use wiremock::ResponseTemplate;
 
@@ -69,7 +70,7 @@ impl Stage {
                 .answer(self.mark(), template);
         }
         let (reply, recorder) = self
-            .send_call(&teacher.name, self.system().gateway, &call)
+            .send_call(&teacher.name, Service::Gateway, &call)
             .await?;
         let mut problems = self.check_downstream(interaction, &values).await?;
         problems.extend(check_reply(interaction, &values, &reply, &recorder));
@@ -104,6 +105,7 @@ impl Stage {
             }
             let recorder = self.lane(standin.name, Actor::StandIn);
             for request in &requests {
+                self.arrived(standin.name, request);
                 let mut shown = shown_request(request).await;
                 if let Some(downstream) = expected {
                     let arrived = Arrived::of(request).await;

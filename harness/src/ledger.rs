@@ -38,6 +38,13 @@ pub struct Promise<'a> {
     pub open: bool,
 }
 
+impl Published {
+    /// Whether a text frame can carry it: what is not UTF-8 is promised to nobody.
+    fn is_text(&self) -> bool {
+        std::str::from_utf8(&self.bytes).is_ok()
+    }
+}
+
 impl Ledger {
     /// Enters a message and says its number.
     pub fn publish(&mut self, user: &str, kind: &str, bytes: &[u8]) -> usize {
@@ -112,7 +119,7 @@ impl Ledger {
         let last = newest.map_or(0, |message| message.number);
         let missing: Vec<&Published> = self.0[promise.promised.min(self.0.len())..]
             .iter()
-            .filter(|message| message.user == promise.user)
+            .filter(|message| message.user == promise.user && message.is_text())
             .filter(|message| promise.open || message.number < last)
             .filter(|message| !identified.contains(&Some(message)))
             .collect();
@@ -198,13 +205,14 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    /// Published: #1 and #2 to anna, #3 to bert, #4 to anna, #4 with the bytes of #1.
+    /// Published: #1 and #2 to anna, #3 to bert, #4 and #5 to anna, #4 with the bytes of #1, #5 no text.
     fn ledger() -> Ledger {
         let mut ledger = Ledger::default();
         ledger.publish("anna", "hello", br#"{"a":1}"#);
         ledger.publish("anna", "second", b"2");
         ledger.publish("bert", "secret", b"3");
         ledger.publish("anna", "hello", br#"{"a":1}"#);
+        ledger.publish("anna", "noise", &[0xff]);
         ledger
     }
 
@@ -248,6 +256,11 @@ mod tests {
     #[case::invented(
         anna(4, 4, true), &["boo"],
         &["anna/1 received a message that this scenario did not publish: boo"]
+    )]
+    #[case::not_text(anna(5, 5, true), &[], &[])]
+    #[case::not_text_delivered(
+        anna(5, 5, true), &["\u{fffd}"],
+        &["anna/1 received a message that this scenario did not publish: \u{fffd}"]
     )]
     #[case::published_during_the_handshake(anna(1, 4, true), &[], &[])]
     #[case::closed_before_the_last(anna(0, 0, false), &[r#"{"a":1}"#], &[])]

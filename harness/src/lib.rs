@@ -5,6 +5,8 @@
 //! - [`scenario`]: what a scenario is, and the three ways in which one fails
 //! - [`stage`]: one scenario's view of a system: users, connections, publishing, calls, the fence
 //! - [`client`]: a WebSocket client that records what it sees
+//! - [`raw_client`]: a WebSocket client that does only what it is told, for what no well-behaved one does
+//! - [`fault`]: faults for a scenario with a system of its own
 //! - [`http`]: requests to the gateway and the services, and what they answered
 //! - [`fixture`]: messages and interactions from `contracts/fixtures`
 //! - [`interaction`]: an interaction fixture played against the gateway
@@ -12,7 +14,8 @@
 //!
 //! What they stand on:
 //! - [`system`]: Redis and the services, started in containers or as processes
-//! - [`contract`]: the message schemas
+//! - [`contract`]: the contract's documents, read once
+//! - [`audit`]: what travelled, held against them, and how much of them was exercised
 //! - [`standin`]: the services behind the gateway
 //! - [`ledger`]: what was published, and who must have received it
 //! - [`expectation`]: comparing JSON with what a fixture expects
@@ -23,11 +26,15 @@
 //! - [`panics`]: what a panic prints
 //! - [`runner`]: one scenario played, from stage to verdict
 //! - [`libtest`]: the front door for `cargo test`
+//! - [`coverage`]: how much of the contract a run exercised
 //! - [`report`]: a run as text for a terminal
 
+pub mod audit;
 pub mod client;
 pub mod contract;
+pub mod coverage;
 pub mod expectation;
+pub mod fault;
 pub mod fixture;
 pub mod flow;
 pub mod http;
@@ -36,6 +43,7 @@ pub mod ledger;
 pub mod libtest;
 pub mod matching;
 pub mod panics;
+pub mod raw_client;
 pub mod redaction;
 pub mod report;
 pub mod runner;

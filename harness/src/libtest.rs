@@ -9,7 +9,7 @@ use crate::fixture::FixtureError;
 use crate::report;
 use crate::runner::Theatre;
 use crate::scenario::Scenario;
-use crate::system::Runtime;
+use crate::system::{Runtime, StartError};
 
 /// Exit status when the system did not start.
 const NOT_STARTED: u8 = 2;
@@ -29,7 +29,8 @@ pub fn main(scenarios: Result<Vec<Scenario>, FixtureError>) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    if arguments.list || !any_runs(&arguments, &scenarios) {
+    let running = filtered(&arguments, &scenarios);
+    if arguments.list || running.is_empty() {
         let trials = scenarios
             .into_iter()
             .map(|s| Trial::test(s.id, || Ok(())))
@@ -47,7 +48,12 @@ pub fn main(scenarios: Result<Vec<Scenario>, FixtureError>) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let theatre = match runtime.block_on(Theatre::start(chosen, &|line| eprintln!("{line}"))) {
+    let opened = runtime.block_on(async {
+        let theatre = Theatre::open(chosen, &|line| eprintln!("{line}")).await?;
+        theatre.prepare(&running).await?;
+        Ok::<_, StartError>(theatre)
+    });
+    let theatre = match opened {
         Ok(theatre) => Arc::new(theatre),
         Err(failure) => return not_started(&failure.to_string()),
     };
@@ -65,12 +71,12 @@ pub fn main(scenarios: Result<Vec<Scenario>, FixtureError>) -> ExitCode {
         })
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
-    runtime.block_on(theatre.system().stop());
+    runtime.block_on(theatre.stop());
     conclusion.exit_code()
 }
 
-/// Whether any scenario passes the filters: without one there is nothing to start a system for.
-fn any_runs(arguments: &Arguments, scenarios: &[Scenario]) -> bool {
+/// The scenarios that pass the filters: without one there is nothing to start a system for.
+fn filtered(arguments: &Arguments, scenarios: &[Scenario]) -> Vec<Scenario> {
     let matches = |filter: &str, id: &str| {
         if arguments.exact {
             filter == id
@@ -78,16 +84,12 @@ fn any_runs(arguments: &Arguments, scenarios: &[Scenario]) -> bool {
             id.contains(filter)
         }
     };
-    scenarios.iter().any(|scenario| {
-        arguments
-            .filter
-            .as_ref()
-            .is_none_or(|filter| matches(filter, &scenario.id))
-            && !arguments
-                .skip
-                .iter()
-                .any(|skip| matches(skip, &scenario.id))
-    })
+    let passes = |scenario: &&Scenario| {
+        let id = scenario.id.as_str();
+        arguments.filter.as_ref().is_none_or(|f| matches(f, id))
+            && !arguments.skip.iter().any(|skip| matches(skip, id))
+    };
+    scenarios.iter().filter(passes).cloned().collect()
 }
 
 #[expect(clippy::print_stderr, reason = "this is a program's front door")]

@@ -107,6 +107,7 @@ fn excerpt(text: &mut String, block: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::Exercised;
     use crate::runner::Broken;
 
     fn verdict(id: &str, result: Result<(), Broken>) -> Verdict {
@@ -114,6 +115,8 @@ mod tests {
             id: id.into(),
             title: "a teacher gets it once".into(),
             fixture: None,
+            promises: Vec::new(),
+            exercised: Exercised::default(),
             result,
         }
     }

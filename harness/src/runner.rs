@@ -3,15 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::audit::Exercised;
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
 use crate::stage::{Lines, Stage};
-use crate::system::{self, Interruption, Runtime, StartError, System};
+use crate::system::{Part, Run, Runtime, Settings, StartError, Stock, System};
 
 /// The longest that one scenario may take: one that hangs does not hold up the run.
 const SCENARIO_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How many scenarios on systems of their own are played at the same time: starting one keeps a small machine busy.
+pub const OWN_AT_ONCE: usize = 3;
 
 /// How long the websocket service may take to reach Redis once it answers.
 const ACCEPT_DEADLINE: Duration = Duration::from_secs(20);
@@ -29,6 +34,10 @@ pub struct Verdict {
     pub title: String,
     /// The fixture that it plays, relative to the workspace.
     pub fixture: Option<String>,
+    /// The ids of the promises that it proves.
+    pub promises: Vec<String>,
+    /// What of the contract was seen to happen.
+    pub exercised: Exercised,
     /// Kept, or what went wrong, with the evidence.
     pub result: Result<(), Broken>,
 }
@@ -46,53 +55,68 @@ pub struct Broken {
     pub log: String,
 }
 
-/// A started system with what is needed to play scenarios on it.
+/// Where scenarios are played: on a system that they share, or on one of their own. A signal takes all of them down.
 pub struct Theatre {
+    run: Run,
+    stock: Arc<Stock>,
+    shared: OnceCell<Scene>,
+    own: Semaphore,
+}
+
+/// A started system and the lines to it.
+#[derive(Clone)]
+struct Scene {
     system: Arc<System>,
     lines: Lines,
-    interruption: Interruption,
 }
 
 impl Theatre {
-    /// Starts the system and opens the lines to it. A signal takes it down again, from here on.
-    pub async fn start(
+    /// Builds what systems are started from. `say` gets a line for what a person should know.
+    pub async fn open(
         runtime: Option<Runtime>,
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
         crate::panics::mask_messages();
-        let (started, interruption) = system::stop_on_signal()
+        let run = Run::begin()
             .map_err(|error| StartError(format!("no signal can be handled: {error}")))?;
-        let system = Arc::new(System::start(runtime, say).await?);
-        // The task that waits for signals lives as long as the runtime.
-        let _ = started.send(Arc::clone(&system));
-        let opened = async {
-            let lines = Lines::open(&system).await?;
-            until_accepting(&system, &lines).await?;
-            Ok::<_, Failure>(lines)
-        };
-        match opened.await {
-            Ok(lines) => Ok(Self {
-                system,
-                lines,
-                interruption,
-            }),
-            Err(failure) => {
-                let log = system.log_tail("websocket-service");
-                system.stop().await;
-                Err(StartError(format!("{failure}\n{log}")))
-            }
+        Ok(Self {
+            run,
+            stock: Arc::new(Stock::prepare(runtime, say).await?),
+            shared: OnceCell::new(),
+            own: Semaphore::new(OWN_AT_ONCE),
+        })
+    }
+
+    /// The system that scenarios share, started now if it has not been.
+    pub async fn system(&self) -> Result<&Arc<System>, StartError> {
+        Ok(&self.shared().await?.system)
+    }
+
+    /// Starts the shared system if one of `scenarios` needs it, so that one that cannot start is not every scenario's failure.
+    pub async fn prepare(&self, scenarios: &[Scenario]) -> Result<(), StartError> {
+        if scenarios
+            .iter()
+            .any(|scenario| scenario.own_system.is_none())
+        {
+            self.shared().await?;
         }
+        Ok(())
     }
 
-    /// The system.
-    pub fn system(&self) -> &Arc<System> {
-        &self.system
+    /// Where the systems run.
+    pub fn runtime(&self) -> Runtime {
+        self.stock.runtime()
     }
 
-    /// Keeps the system up until a signal comes, which takes it down and ends the process with `status`.
+    /// Keeps the systems up until a signal comes, which takes them down and ends the process with `status`.
     pub async fn keep(&self, status: u8) {
-        self.interruption.verdict_is(status);
+        self.run.verdict_is(status);
         std::future::pending().await
+    }
+
+    /// Takes every system down.
+    pub async fn stop(&self) {
+        self.run.stop().await;
     }
 
     /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one. After a signal it never
@@ -100,51 +124,111 @@ impl Theatre {
     pub async fn play(&self, scenario: &Scenario) -> Verdict {
         tokio::select! {
             biased;
-            () = self.interruption.wait() => std::future::pending().await,
+            () = self.run.interrupted() => std::future::pending().await,
             verdict = self.verdict(scenario) => verdict,
         }
     }
 
     async fn verdict(&self, scenario: &Scenario) -> Verdict {
-        let stage = Stage::new(Arc::clone(&self.system), self.lines.clone());
-        let mark = self.system.log_mark();
-        let outcome = play_to_the_end(scenario, &stage).await;
-        let mut redactor = stage.redactor();
-        let text = stage.flow().text(&redactor);
-        let mut log = || {
-            let words = [stage.mark().to_owned()];
-            redactor.text(&self.system.log_since(&mark, &words))
-        };
-        let result = match outcome {
-            Err(failure) => Err(Broken {
-                failure: failure.redacted(&mut stage.redactor()),
-                change: changed(scenario, &text),
-                log: log(),
-                flow: text,
-            }),
-            Ok(()) => match snapshot::compare(scenario, &text) {
-                Ok(()) => Ok(()),
-                Err(change) => Err(Broken {
-                    failure: unreviewed(&change),
-                    change: Some(change),
-                    log: log(),
-                    flow: text,
-                }),
+        let unstarted = |error: &StartError| (Exercised::default(), Err(Broken::unstarted(error)));
+        let (exercised, result) = match &scenario.own_system {
+            None => match self.shared().await {
+                Ok(scene) => play_and_compare(scenario, scene).await,
+                Err(error) => unstarted(&error),
             },
+            Some(settings) => {
+                // Never closed: acquiring cannot fail.
+                let _turn = self.own.acquire().await;
+                match self.start(settings).await {
+                    Ok(scene) => {
+                        let played = play_and_compare(scenario, &scene).await;
+                        self.run.end(&scene.system).await;
+                        played
+                    }
+                    Err(error) => unstarted(&error),
+                }
+            }
         };
-        stage.leave();
         Verdict {
             id: scenario.id.clone(),
             title: scenario.title.clone(),
             fixture: scenario.fixture.clone(),
+            promises: scenario.promises.clone(),
+            exercised,
             result,
+        }
+    }
+
+    async fn shared(&self) -> Result<&Scene, StartError> {
+        let settings = Settings::default();
+        self.shared.get_or_try_init(|| self.start(&settings)).await
+    }
+
+    async fn start(&self, settings: &Settings) -> Result<Scene, StartError> {
+        let system = self.run.start(&self.stock, settings).await?;
+        let opened = async {
+            let lines = Lines::open(&system).await?;
+            until_accepting(&system, &lines).await?;
+            Ok::<_, Failure>(lines)
+        };
+        match opened.await {
+            Ok(lines) => Ok(Scene { system, lines }),
+            Err(failure) => {
+                let log = system.log_tail(Part::WebsocketService);
+                self.run.end(&system).await;
+                Err(StartError(format!("{failure}\n{log}")))
+            }
         }
     }
 }
 
+impl Broken {
+    fn unstarted(error: &StartError) -> Self {
+        Self {
+            failure: Failure::System(error.to_string()),
+            change: None,
+            flow: String::new(),
+            log: String::new(),
+        }
+    }
+}
+
+/// Plays `scenario` on a stage of its own and compares its flow with the reviewed one.
+async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> (Exercised, Result<(), Broken>) {
+    let stage = Stage::new(Arc::clone(&scene.system), scene.lines.clone());
+    let mark = scene.system.log_mark();
+    let outcome = play_to_the_end(scenario, &stage).await;
+    let exercised = stage.exercised();
+    let mut redactor = stage.redactor();
+    let text = stage.flow().text(&redactor);
+    let mut log = || {
+        let words = [stage.mark().to_owned()];
+        redactor.text(&scene.system.log_since(&mark, &words))
+    };
+    let result = match outcome {
+        Err(failure) => Err(Broken {
+            failure: failure.redacted(&mut stage.redactor()),
+            change: changed(scenario, &text),
+            log: log(),
+            flow: text,
+        }),
+        Ok(()) => match snapshot::compare(scenario, &text) {
+            Ok(()) => Ok(()),
+            Err(change) => Err(Broken {
+                failure: unreviewed(&change),
+                change: Some(change),
+                log: log(),
+                flow: text,
+            }),
+        },
+    };
+    stage.leave();
+    (exercised, result)
+}
+
 /// Waits until the websocket service no longer closes a good connection with 1011, which is how it says that it has not
 /// yet reached Redis. Whatever else it does is for the scenarios to judge.
-async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outcome {
+pub(crate) async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outcome {
     let deadline = Instant::now() + ACCEPT_DEADLINE;
     loop {
         let stage = Stage::new(Arc::clone(system), lines.clone());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::redaction::Redactor;
 use crate::stage::Stage;
+use crate::system::Settings;
 
 /// How a scenario ended: kept, or why not.
 pub type Outcome<T = ()> = Result<T, Failure>;
@@ -51,6 +52,8 @@ pub struct Scenario {
     pub promises: Vec<String>,
     /// The fixture that it plays, relative to the workspace.
     pub fixture: Option<String>,
+    /// What the services of its own system are told; none when it shares a system with other scenarios.
+    pub own_system: Option<Settings>,
     play: Arc<Play>,
 }
 
@@ -71,6 +74,7 @@ impl Scenario {
             title: title.into(),
             promises: Vec::new(),
             fixture: None,
+            own_system: None,
             play: Arc::new(move |stage| Box::pin(play(stage))),
         }
     }
@@ -84,6 +88,13 @@ impl Scenario {
     /// Names the fixture that the scenario plays, as a path relative to the workspace.
     pub fn with_fixture(mut self, path: impl Into<String>) -> Self {
         self.fixture = Some(path.into());
+        self
+    }
+
+    /// Gives the scenario a system of its own, whose services get `settings` besides the usual ones. For faults, which
+    /// no other scenario is to see, and for other limits than the usual ones.
+    pub fn on_own_system(mut self, settings: Settings) -> Self {
+        self.own_system = Some(settings);
         self
     }
 

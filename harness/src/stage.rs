@@ -1,20 +1,28 @@
 //! One scenario's view of a system: users that nobody else has, connections, publishing, calls, and the fence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use contract::Rules;
+use contract::rules::{self, Service};
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+use tokio_tungstenite::WebSocketStream;
 use uuid::Uuid;
 use wiremock::ResponseTemplate;
 
-use crate::client::{Answer, Client, Handshake, shake_hands};
-use crate::fixture::{Message, Service};
+use crate::audit::{Audience, Audit, Exercised};
+use crate::client::{Answer, Client, Handshake, PATIENCE, shake_hands};
+use crate::fixture::{self, Message};
 use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
 use crate::http::{Call, CallBody, Reply};
 use crate::ledger::{Ledger, Promise};
+use crate::raw_client::RawClient;
 use crate::redaction::Redactor;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::standin::StandIn;
@@ -24,6 +32,8 @@ use crate::{expectation, flow, interaction};
 
 /// How long Redis may take for one command.
 const REDIS_DEADLINE: Duration = Duration::from_secs(10);
+/// How often a Redis that starts is asked whether it answers yet.
+const REDIS_INTERVAL: Duration = Duration::from_millis(15);
 
 /// A scenario's view of a system. Clones are the same stage.
 #[derive(Clone)]
@@ -41,8 +51,9 @@ pub struct User {
 /// The connections that all stages of a system share.
 #[derive(Clone)]
 pub struct Lines {
-    redis: MultiplexedConnection,
+    redis: Arc<Mutex<MultiplexedConnection>>,
     http: reqwest::Client,
+    rules: &'static Rules,
 }
 
 struct Inner {
@@ -52,8 +63,10 @@ struct Inner {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    audit: Audit,
+    /// The lanes whose close is in the audit already.
+    closes_audited: BTreeSet<String>,
     ledger: Ledger,
     lanes: Vec<(String, Actor, Recorder)>,
     redactor: Redactor,
@@ -64,24 +77,48 @@ struct State {
 impl Lines {
     /// Connects to the system's Redis.
     pub async fn open(system: &System) -> Outcome<Self> {
-        let trouble = |error: redis::RedisError| {
-            Failure::System(format!("{} cannot be reached: {error}", system.redis_url))
-        };
-        let config = redis::AsyncConnectionConfig::new()
-            .set_response_timeout(Some(REDIS_DEADLINE))
-            .set_connection_timeout(Some(REDIS_DEADLINE));
-        let redis = redis::Client::open(system.redis_url.as_str())
-            .map_err(trouble)?
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(trouble)?;
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
             .map_err(|error| Failure::Bug(format!("no HTTP client: {error}")))?;
-        Ok(Self { redis, http })
+        let redis = Arc::new(Mutex::new(connection(system).await?));
+        let rules =
+            crate::contract::rules().map_err(|error| Failure::Bug(format!("no rules: {error}")))?;
+        Ok(Self { redis, http, rules })
     }
+
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Connects anew to a Redis that was started again, as soon as it answers.
+    pub(crate) async fn reopen(&self, system: &System) -> Outcome {
+        let deadline = Instant::now() + REDIS_DEADLINE;
+        let opened = loop {
+            match connection(system).await {
+                Err(_) if Instant::now() < deadline => sleep(REDIS_INTERVAL).await,
+                opened => break opened?,
+            }
+        };
+        *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = opened;
+        Ok(())
+    }
+}
+
+async fn connection(system: &System) -> Outcome<MultiplexedConnection> {
+    // The URL holds the password; an address is all that a reader needs.
+    let trouble = |error: redis::RedisError| {
+        Failure::System(format!("the system's Redis cannot be reached: {error}"))
+    };
+    let config = redis::AsyncConnectionConfig::new()
+        .set_response_timeout(Some(REDIS_DEADLINE))
+        .set_connection_timeout(Some(REDIS_DEADLINE));
+    redis::Client::open(system.redis_url())
+        .map_err(trouble)?
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+        .map_err(trouble)
 }
 
 impl Stage {
@@ -92,11 +129,20 @@ impl Stage {
         for standin in system.standins.all() {
             standin.join(&mark);
         }
+        let state = State {
+            audit: Audit::new(lines.rules),
+            closes_audited: BTreeSet::new(),
+            ledger: Ledger::default(),
+            lanes: Vec::new(),
+            redactor: Redactor::default(),
+            users: BTreeMap::new(),
+            clients: Vec::new(),
+        };
         Self(Arc::new(Inner {
             system,
             lines,
             mark,
-            state: Mutex::default(),
+            state: Mutex::new(state),
         }))
     }
 
@@ -106,8 +152,12 @@ impl Stage {
     }
 
     /// The system that the stage is on.
-    pub fn system(&self) -> &System {
+    pub fn system(&self) -> &Arc<System> {
         &self.0.system
+    }
+
+    pub(crate) fn lines(&self) -> &Lines {
+        &self.0.lines
     }
 
     /// The user called `name`: the same one each time.
@@ -161,43 +211,99 @@ impl Stage {
 
     /// Connects as `user` with `path`; anything but `101` breaks the contract.
     pub async fn connect_to(&self, path: &str, user: &User) -> Outcome<Client> {
-        let (offered, name, recorder) = {
-            let mut state = self.lock();
-            let number = 1 + state
-                .lanes
-                .iter()
-                .filter(|(_, actor, _)| matches!(actor, Actor::Client { user: u, .. } if *u == user.name))
-                .count();
-            let offered = state.ledger.len();
-            let name = format!("{}/{number}", user.name);
+        self.connect_with(path, Vec::new(), user).await
+    }
+
+    /// Connects as `user` with `path` and header fields; anything but `101` breaks the contract.
+    pub async fn connect_with(
+        &self,
+        path: &str,
+        headers: Vec<(String, String)>,
+        user: &User,
+    ) -> Outcome<Client> {
+        let (name, offered, recorder) = self.client_lane(user);
+        let stream = self.upgraded(path, headers, &name, &recorder).await?;
+        let mut state = self.lock();
+        let promise = (offered, state.ledger.len());
+        let client = start_client(&name, user, promise, stream, recorder);
+        state.clients.push(client.clone());
+        Ok(client)
+    }
+
+    /// Connects `user` with a client that does only what it is told. The fence and the ledger do not know it.
+    pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
+        let (name, _, recorder) = self.client_lane(user);
+        let path = format!("/ws?token={}", self.token(user));
+        let stream = self.upgraded(&path, Vec::new(), &name, &recorder).await?;
+        Ok(RawClient::new(name, stream.into_inner(), recorder))
+    }
+
+    /// Waits until `user` may have one more connection: tries, unseen by the flow, until one is served.
+    pub async fn until_room_for(&self, user: &User) -> Outcome {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
             let recorder = Recorder::default();
-            let actor = Actor::Client {
-                user: user.name.clone(),
-                offered,
-            };
-            state.lanes.push((name.clone(), actor, recorder.clone()));
-            (offered, name, recorder)
-        };
+            let path = format!("/ws?token={}", self.token(user));
+            let name = format!("{}, trying,", user.name);
+            let stream = self.upgraded(&path, Vec::new(), &name, &recorder).await?;
+            let client = start_client(&name, user, (0, 0), stream, recorder);
+            // One that is refused is closed at once, and may be before the ping is sent.
+            let served =
+                client.send(Frame::Ping(Vec::new())).await.is_ok() && client.is_served(b"").await;
+            if served {
+                return client.close().await;
+            }
+            ensure(Instant::now() < deadline, || {
+                let ended = client.ended().unwrap_or_default();
+                let seconds = PATIENCE.as_secs();
+                format!("{name} still finds no room after {seconds} s: {ended}")
+            })?;
+        }
+    }
+
+    async fn upgraded(
+        &self,
+        path: &str,
+        headers: Vec<(String, String)>,
+        name: &str,
+        recorder: &Recorder,
+    ) -> Outcome<WebSocketStream<TcpStream>> {
         let handshake = Handshake {
             address: self.0.system.websocket,
             path: path.to_owned(),
-            headers: Vec::new(),
+            headers,
         };
-        match shake_hands(&handshake, &recorder).await? {
+        match self
+            .shake_hands(Service::Websocket, &handshake, recorder)
+            .await?
+        {
             Answer::Refused(response) => Err(Failure::Broken(format!(
                 "{name} should have got 101 and got {}",
                 response.status
             ))),
-            Answer::Upgraded(stream) => {
-                let mut state = self.lock();
-                let promise = (offered, state.ledger.len());
-                let id = user.id.clone();
-                let is_fence = move |bytes: &[u8]| fence_of(&id, bytes);
-                let client = Client::start(&name, &user.name, promise, *stream, recorder, is_fence);
-                state.clients.push(client.clone());
-                Ok(client)
-            }
+            Answer::Upgraded(stream) => Ok(*stream),
         }
+    }
+
+    /// The lane of the next connection of `user`: its name, how many messages were published before, and its recorder.
+    fn client_lane(&self, user: &User) -> (String, usize, Recorder) {
+        let mut state = self.lock();
+        let number = 1 + state
+            .lanes
+            .iter()
+            .filter(
+                |(_, actor, _)| matches!(actor, Actor::Client { user: u, .. } if *u == user.name),
+            )
+            .count();
+        let offered = state.ledger.len();
+        let name = format!("{}/{number}", user.name);
+        let recorder = Recorder::default();
+        let actor = Actor::Client {
+            user: user.name.clone(),
+            offered,
+        };
+        state.lanes.push((name.clone(), actor, recorder.clone()));
+        (name, offered, recorder)
     }
 
     /// Asks the gateway for an upgrade of `path`, as actor `name`, and says what it answered.
@@ -207,8 +313,7 @@ impl Stage {
         path: &str,
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
-        self.upgrade(self.0.system.gateway, name, path, headers)
-            .await
+        self.upgrade(Service::Gateway, name, path, headers).await
     }
 
     /// The same at the websocket service, for requests that it should refuse.
@@ -218,33 +323,71 @@ impl Stage {
         path: &str,
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
-        self.upgrade(self.0.system.websocket, name, path, headers)
-            .await
+        self.upgrade(Service::Websocket, name, path, headers).await
     }
 
     async fn upgrade(
         &self,
-        address: std::net::SocketAddr,
+        service: Service,
         name: &str,
         path: &str,
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
         let recorder = self.lane(name, Actor::Caller);
         let handshake = Handshake {
-            address,
+            address: self.address(service),
             path: path.to_owned(),
             headers,
         };
-        shake_hands(&handshake, &recorder).await
+        self.shake_hands(service, &handshake, &recorder).await
+    }
+
+    /// Shakes hands and holds the answer against the contract.
+    async fn shake_hands(
+        &self,
+        service: Service,
+        handshake: &Handshake,
+        recorder: &Recorder,
+    ) -> Outcome<Answer> {
+        let answer = shake_hands(handshake, recorder).await?;
+        let call = rules::Call {
+            method: "GET",
+            path: &handshake.path,
+            headers: &handshake.headers,
+            body: &[],
+        };
+        let reply = match &answer {
+            Answer::Upgraded(_) => rules::Reply {
+                status: 101,
+                headers: &[],
+                body: &[],
+            },
+            Answer::Refused(refusal) => rules::Reply {
+                status: refusal.status,
+                headers: &refusal.headers,
+                body: &refusal.body,
+            },
+        };
+        self.lock().audit.called(service, &call, &reply);
+        Ok(answer)
+    }
+
+    fn address(&self, service: Service) -> SocketAddr {
+        match service {
+            Service::Gateway => self.0.system.gateway,
+            Service::Websocket => self.0.system.websocket,
+        }
     }
 
     /// Publishes a message to `user`, as backend services do.
     pub async fn publish(&self, user: &User, message: &Message) -> Outcome {
+        let value = serde_json::json!(message);
+        self.lock().audit.published(&value);
         self.publish_bytes(user, &message.event, message.text().as_bytes())
             .await
     }
 
-    /// Publishes `bytes` to `user`; `kind` is how flows and messages call them.
+    /// Publishes `bytes` to `user`, which need not be a notification of the contract; `kind` is how flows and messages call them.
     pub async fn publish_bytes(&self, user: &User, kind: &str, bytes: &[u8]) -> Outcome {
         self.publish_all(user, kind, &[bytes.to_owned()]).await
     }
@@ -302,8 +445,7 @@ impl Stage {
                     promised,
                     open: open.iter().any(|open| open.name() == client.name()),
                 };
-                let id = &state.users[client.user()].id;
-                sentences.extend(doubled_fences(client, id));
+                sentences.extend(doubled_fences(client));
                 sentences.extend(client.binaries().iter().map(|bytes| {
                     let kind = state.ledger.published().iter().find(|m| m.bytes == *bytes);
                     let what = kind.map_or("something".to_owned(), |m| {
@@ -314,15 +456,11 @@ impl Stage {
                         client.name()
                     )
                 }));
-                let texts: Vec<Vec<u8>> = client
-                    .texts()
-                    .into_iter()
-                    .filter(|text| !fence_of(id, text))
-                    .collect();
-                sentences.extend(state.ledger.violations(&promise, &texts));
+                sentences.extend(state.ledger.violations(&promise, &client.texts()));
             }
         }
         sentences.extend(lost);
+        sentences.extend(self.audit(&clients));
         for client in &clients {
             sentences.extend(
                 client
@@ -338,9 +476,14 @@ impl Stage {
 
     /// Calls the gateway as actor `name`.
     pub async fn call(&self, name: &str, call: &Call) -> Outcome<Reply> {
-        let (reply, recorder) = self.send_call(name, self.0.system.gateway, call).await?;
+        let (reply, recorder) = self.send_call(name, Service::Gateway, call).await?;
         recorder.push(Entry::Response(reply.shown()));
         Ok(reply)
+    }
+
+    /// Calls the gateway, unseen by the flow: for calls whose number is chance.
+    pub async fn call_unseen(&self, call: &Call) -> Outcome<Reply> {
+        self.exchange(Service::Gateway, call).await
     }
 
     /// Calls an HTTP route of the websocket service as actor `name`. The flow shows those members of the JSON answer
@@ -351,7 +494,7 @@ impl Stage {
         call: &Call,
         expected: &Value,
     ) -> Outcome<Reply> {
-        let (reply, recorder) = self.send_call(name, self.0.system.websocket, call).await?;
+        let (reply, recorder) = self.send_call(name, Service::Websocket, call).await?;
         let mut shown = reply.shown();
         if let flow::Body::Json(actual) = &mut shown.body {
             *actual = expectation::masked(expected, actual);
@@ -367,7 +510,7 @@ impl Stage {
     /// Reads the websocket service's metrics as actor `name`; the flow says only that they were read.
     pub async fn websocket_metrics(&self, name: &str) -> Outcome<String> {
         let call = Call::get("/metrics");
-        let (reply, recorder) = self.send_call(name, self.0.system.websocket, &call).await?;
+        let (reply, recorder) = self.send_call(name, Service::Websocket, &call).await?;
         recorder.push(Entry::Response(flow::Response {
             body: flow::Body::Empty,
             ..reply.shown()
@@ -379,21 +522,35 @@ impl Stage {
     }
 
     /// Tells the stand-in for `service` to answer this stage's requests with `status` and `json`.
-    pub fn stand_in_answers(&self, service: Service, status: u16, json: &Value) {
+    pub fn stand_in_answers(&self, service: fixture::Service, status: u16, json: &Value) {
         let template = ResponseTemplate::new(status).set_body_json(json);
         self.standin(service).answer(&self.0.mark, template);
+    }
+
+    /// The same, but the answer comes only after `delay`.
+    pub fn stand_in_answers_after(
+        &self,
+        delay: Duration,
+        service: fixture::Service,
+        status: u16,
+        json: &Value,
+    ) {
+        let template = ResponseTemplate::new(status).set_body_json(json);
+        self.standin(service)
+            .answer(&self.0.mark, template.set_delay(delay));
     }
 
     /// Takes the requests of this stage that `service` has received, and records them with `answered` as the status.
     pub async fn requests_at(
         &self,
-        service: Service,
+        service: fixture::Service,
         answered: u16,
     ) -> Outcome<Vec<(String, Value)>> {
         let standin = self.standin(service);
         let recorder = self.lane(standin.name, Actor::StandIn);
         let mut seen = Vec::new();
         for request in standin.take_requests(&self.0.mark) {
+            self.arrived(standin.name, &request);
             recorder.push(Entry::Request(interaction::shown_request(&request).await));
             recorder.push(Entry::Response(flow::Response {
                 status: answered,
@@ -407,6 +564,52 @@ impl Stage {
             ));
         }
         Ok(seen)
+    }
+
+    /// A sentence for each thing that travelled since the last call and is not as the contract's documents say.
+    fn audit(&self, clients: &[Client]) -> Vec<String> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        for client in clients {
+            for text in client.texts() {
+                // What was published off the contract on purpose arrives as it was published.
+                let mut copies = (state.ledger.published().iter()).filter(|m| m.bytes == text);
+                if copies.any(|message| self.0.lines.rules.knows(&message.kind)) {
+                    state.audit.received(client.name(), &text);
+                }
+            }
+        }
+        for (name, actor, recorder) in &state.lanes {
+            if let Actor::Client { .. } = actor
+                && let Some((code, reason)) = close_by_service(&recorder.entries())
+                && state.closes_audited.insert(name.clone())
+            {
+                state.audit.closed(name, code, &reason);
+            }
+        }
+        state.audit.take_violations()
+    }
+
+    /// What of the contract this stage exercised.
+    pub fn exercised(&self) -> Exercised {
+        let mut state = self.lock();
+        let state = &mut *state;
+        for message in state.ledger.published() {
+            // A connection counts as there when the promise holds for it.
+            let there = |client: &&Client| client.promise().1 < message.number;
+            let (own, others): (Vec<_>, Vec<_>) = (state.clients.iter().filter(there))
+                .partition(|client| client.user() == message.user);
+            let audience = match own.len() {
+                0 => Audience::Nobody,
+                1 => Audience::One,
+                _ => Audience::Several,
+            };
+            state.audit.delivered(&message.kind, audience);
+            if !others.is_empty() {
+                state.audit.delivered(&message.kind, Audience::Others);
+            }
+        }
+        state.audit.exercised().clone()
     }
 
     /// Writes a sentence into the lane of actor `name`.
@@ -448,7 +651,7 @@ impl Stage {
     pub(crate) async fn send_call(
         &self,
         name: &str,
-        address: std::net::SocketAddr,
+        service: Service,
         call: &Call,
     ) -> Outcome<(Reply, Recorder)> {
         let recorder = self.lane(name, Actor::Caller);
@@ -456,8 +659,31 @@ impl Stage {
         if let CallBody::Json(json) = &call.body {
             self.lock().redactor.note_sent(json);
         }
+        Ok((self.exchange(service, call).await?, recorder))
+    }
+
+    /// Sends `call` and holds the answer against the contract.
+    async fn exchange(&self, service: Service, call: &Call) -> Outcome<Reply> {
+        let address = self.address(service);
         let reply = call.send(&self.0.lines.http, address).await?;
-        Ok((reply, recorder))
+        let body = match &call.body {
+            CallBody::Json(json) => json.to_string().into_bytes(),
+            CallBody::Text(text) => text.clone().into_bytes(),
+            CallBody::Empty | CallBody::Multipart(_) => Vec::new(),
+        };
+        let sent = rules::Call {
+            method: &call.method,
+            path: &call.path,
+            headers: &call.headers,
+            body: &body,
+        };
+        let answer = rules::Reply {
+            status: reply.status,
+            headers: &reply.headers,
+            body: &reply.body,
+        };
+        self.lock().audit.called(service, &sent, &answer);
+        Ok(reply)
     }
 
     /// One marked message to each connected user, and its arrival at each of their connections.
@@ -486,7 +712,7 @@ impl Stage {
         self.send(&pipeline).await?;
         let nonces = &nonces;
         let arrivals = open.iter().map(|client| async move {
-            let words = client.until_text(&nonces[client.user()]).await.err()?;
+            let words = client.until_fence(&nonces[client.user()]).await.err()?;
             Some(format!(
                 "{} never received the fence, the last message published to {}: {words}",
                 client.name(),
@@ -497,13 +723,27 @@ impl Stage {
         Ok(())
     }
 
-    pub(crate) fn standin(&self, service: Service) -> &StandIn {
+    /// Holds a call that reached a stand-in against the contract.
+    pub(crate) fn arrived(&self, standin: &str, request: &wiremock::Request) {
+        let headers: Vec<(String, String)> = (request.headers.iter())
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().into()))
+            .collect();
+        let call = rules::Call {
+            method: request.method.as_str(),
+            path: request.url.path(),
+            headers: &headers,
+            body: &request.body,
+        };
+        self.lock().audit.arrived(standin, &call);
+    }
+
+    pub(crate) fn standin(&self, service: fixture::Service) -> &StandIn {
         let standins = &self.0.system.standins;
         match service {
-            Service::Aggregator => &standins.aggregator,
-            Service::Files => &standins.files,
-            Service::Classes => &standins.classes,
-            Service::Orchestrator => &standins.orchestrator,
+            fixture::Service::Aggregator => &standins.aggregator,
+            fixture::Service::Files => &standins.files,
+            fixture::Service::Classes => &standins.classes,
+            fixture::Service::Orchestrator => &standins.orchestrator,
         }
     }
 
@@ -523,7 +763,10 @@ impl Stage {
     }
 
     async fn send(&self, pipeline: &redis::Pipeline) -> Outcome {
-        let mut redis = self.0.lines.redis.clone();
+        let mut redis = {
+            let shared = self.0.lines.redis.lock();
+            shared.unwrap_or_else(PoisonError::into_inner).clone()
+        };
         pipeline
             .query_async::<Vec<i64>>(&mut redis)
             .await
@@ -541,19 +784,43 @@ impl Stage {
     }
 }
 
+/// The code and reason of the close in a client's lane, if the service began it; no code is 1005 (RFC 6455, section
+/// 7.1.5).
+fn close_by_service(entries: &[Entry]) -> Option<(u16, String)> {
+    const NONE: u16 = 1005;
+    entries.iter().find_map(|entry| match entry {
+        Entry::Sent(Frame::Close(_)) => Some(None),
+        Entry::Received(Frame::Close(close)) => {
+            Some(Some(close.clone().unwrap_or((NONE, String::new()))))
+        }
+        _ => None,
+    })?
+}
+
 /// `ws:{user_id}` (contract, Backplane).
 fn channel(user: &User) -> String {
     format!("ws:{}", user.id)
 }
 
 /// A sentence if a fence arrived more than once: a service that doubles it doubles messages too.
-fn doubled_fences(client: &Client, user_id: &str) -> Option<String> {
-    let mut fences: Vec<Vec<u8>> = client.texts();
-    fences.retain(|text| fence_of(user_id, text));
+fn doubled_fences(client: &Client) -> Option<String> {
+    let mut fences = client.fences();
     let all = fences.len();
     fences.sort();
     fences.dedup();
     (fences.len() < all).then(|| format!("{} received a fence twice", client.name()))
+}
+
+fn start_client(
+    name: &str,
+    user: &User,
+    promise: (usize, usize),
+    stream: WebSocketStream<TcpStream>,
+    recorder: Recorder,
+) -> Client {
+    let id = user.id.clone();
+    let is_fence = move |bytes: &[u8]| fence_of(&id, bytes);
+    Client::start(name, &user.name, promise, stream, recorder, is_fence)
 }
 
 /// Whether `bytes` are a fence for the user with this id.

@@ -4,9 +4,15 @@
 //! body; a stage says what it wants answered and sees what arrived for it.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -28,9 +34,35 @@ pub struct StandIns {
 pub struct StandIn {
     /// How fixtures and flows call it.
     pub name: &'static str,
-    server: MockServer,
+    address: SocketAddr,
     book: Arc<Mutex<Book>>,
+    called: watch::Sender<usize>,
+    behind: tokio::sync::Mutex<Behind>,
 }
+
+/// Who has a stand-in's address.
+enum Behind {
+    /// A server that answers as it is told.
+    Server { _server: MockServer },
+    /// A server that misbehaves, or nobody. Dropping the set ends the server.
+    Trouble { _server: JoinSet<()> },
+}
+
+/// How a service behind the gateway fails, other than by what it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It reads requests and never answers.
+    Silent,
+    /// It begins an answer of which then comes one byte at a time, for ever.
+    Trickling,
+    /// Nobody listens at its address.
+    Gone,
+}
+
+/// How long an address may take to be free, and a request to come.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// How often an address is tried, and how often a trickling answer goes on.
+const INTERVAL: Duration = Duration::from_millis(15);
 
 /// What one stage told a stand-in, by the stage's mark.
 #[derive(Default)]
@@ -66,7 +98,7 @@ impl StandIns {
 
 impl StandIn {
     async fn start(name: &'static str, host: [u8; 4]) -> Result<Self, StartError> {
-        let listener = TcpListener::bind(SocketAddr::from((host, 0)))
+        let listener = std::net::TcpListener::bind(SocketAddr::from((host, 0)))
             .map_err(|error| StartError(format!("the {name} stand-in cannot listen: {error}")))?;
         let server = MockServer::builder()
             .listener(listener)
@@ -74,17 +106,59 @@ impl StandIn {
             .start()
             .await;
         let book = Arc::new(Mutex::new(Book::default()));
-        let open = Arc::clone(&book);
+        let called = watch::Sender::new(0);
+        let (open, calls) = (Arc::clone(&book), called.clone());
         Mock::given(any())
-            .respond_with(move |request: &Request| lock(&open).answer(request))
+            .respond_with(move |request: &Request| {
+                calls.send_modify(|calls| *calls += 1);
+                lock(&open).answer(request)
+            })
             .mount(&server)
             .await;
-        Ok(Self { name, server, book })
+        Ok(Self {
+            name,
+            address: *server.address(),
+            book,
+            called,
+            behind: tokio::sync::Mutex::new(Behind::Server { _server: server }),
+        })
     }
 
     /// The port that it listens on.
     pub fn port(&self) -> u16 {
-        self.server.address().port()
+        self.address.port()
+    }
+
+    /// From now on it is in `trouble`, for good. Only on a system of the scenario's own: all stages see it.
+    pub async fn fail(&self, trouble: Trouble) -> Result<(), String> {
+        let mut behind = self.behind.lock().await;
+        // Whoever had the address lets go of it now, or a moment later in a task of its own.
+        let nobody = JoinSet::new();
+        *behind = Behind::Trouble { _server: nobody };
+        let deadline = Instant::now() + DEADLINE;
+        let listener = loop {
+            match TcpListener::bind(self.address).await {
+                Ok(listener) => break listener,
+                Err(error) if Instant::now() > deadline => {
+                    return Err(format!("{} is not free: {error}", self.address));
+                }
+                Err(_) => sleep(INTERVAL).await,
+            }
+        };
+        if trouble != Trouble::Gone {
+            let called = self.called.clone();
+            let mut server = JoinSet::new();
+            server.spawn(misbehave(listener, trouble, called));
+            *behind = Behind::Trouble { _server: server };
+        }
+        Ok(())
+    }
+
+    /// Waits until `count` requests have come, of all stages; says whether they did.
+    pub async fn until_called(&self, count: usize) -> bool {
+        let mut called = self.called.subscribe();
+        let came = called.wait_for(|calls| *calls >= count);
+        timeout(DEADLINE, came).await.is_ok()
     }
 
     /// Opens a page for the stage with `mark`: from now on its requests are kept for it.
@@ -116,6 +190,34 @@ impl StandIn {
     }
 }
 
+/// Reads each request's head and then gives `trouble`, until the task is aborted.
+async fn misbehave(listener: TcpListener, trouble: Trouble, called: watch::Sender<usize>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let called = called.clone();
+        connections.spawn(async move {
+            let mut stream = BufStream::new(stream);
+            let mut line = String::new();
+            while stream.read_line(&mut line).await? > 2 {
+                line.clear();
+            }
+            called.send_modify(|calls| *calls += 1);
+            if trouble == Trouble::Trickling {
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
+                            content-length: 1000000\r\n\r\n";
+                stream.write_all(head.as_bytes()).await?;
+                loop {
+                    stream.write_all(b" ").await?;
+                    stream.flush().await?;
+                    sleep(INTERVAL).await;
+                }
+            }
+            // Held until the other side goes.
+            stream.read_u8().await.map(|_| ())
+        });
+    }
+}
+
 impl Book {
     fn answer(&mut self, request: &Request) -> ResponseTemplate {
         for (mark, page) in &mut self.0 {
@@ -141,4 +243,22 @@ fn carries(request: &Request, mark: &str) -> bool {
 
 fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
     book.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stand_in_in_trouble_keeps_its_address_until_it_is_gone() {
+        let standin = StandIn::start("aggregator", [127, 0, 0, 1]).await.unwrap();
+        standin.fail(Trouble::Silent).await.unwrap();
+        let mut caller = TcpStream::connect(standin.address).await.unwrap();
+        caller.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        assert!(standin.until_called(1).await);
+        standin.fail(Trouble::Gone).await.unwrap();
+        assert!(TcpStream::connect(standin.address).await.is_err());
+    }
 }

@@ -1,6 +1,9 @@
 //! `cargo contracts`: what can be told from the contract without starting anything.
 
 mod check;
+mod coverage;
+mod export;
+mod import;
 
 use clap::{Args, Subcommand};
 use contract::Problem;
@@ -9,11 +12,6 @@ use crate::Status;
 
 /// Check the contract's documents and make from them what others read.
 #[derive(Args)]
-#[command(after_help = "\
-Exit status:
-  0  nothing is wrong
-  1  something is: it is named with file and line
-  3  wrong use, or a document that cannot be read")]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -22,16 +20,22 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Arguments),
+    Coverage(coverage::Arguments),
+    Import(import::Arguments),
+    Export(export::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
     match &arguments.command {
         Command::Check(arguments) => check::run(arguments),
+        Command::Coverage(arguments) => coverage::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
     }
 }
 
 /// The one message for a document that cannot be read.
 fn unreadable(problem: &Problem) -> Status {
-    eprintln!("{problem}");
+    eprintln!("contracts/{problem}");
     Status::Usage
 }

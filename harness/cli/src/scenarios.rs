@@ -7,6 +7,7 @@ use harness::scenario::Scenario;
 pub fn all() -> Result<Vec<Scenario>, FixtureError> {
     let mut scenarios = scenarios_notifications::scenarios()?;
     scenarios.extend(scenarios_gateway::scenarios()?);
+    scenarios.extend(scenarios_resilience::scenarios());
     scenarios.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(scenarios)
 }

@@ -4,12 +4,13 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Instant;
 
 use clap::Args;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
+use harness::coverage::Coverage;
 use harness::report;
-use harness::runner::{Theatre, Verdict};
+use harness::runner::{OWN_AT_ONCE, Theatre, Verdict};
 use harness::scenario::{Failure, Scenario};
 use harness::snapshot;
-use harness::system::Runtime;
+use harness::system::{Runtime, StartError};
 
 use crate::{Status, scenarios};
 
@@ -66,38 +67,47 @@ pub fn run(arguments: &Arguments) -> Status {
         list(&selected);
         return Status::Kept;
     }
-    let chosen = match arguments
-        .runtime
-        .map_or_else(Runtime::from_environment, |runtime| Ok(Some(runtime)))
-    {
+    let chosen = match runtime(arguments.runtime) {
         Ok(chosen) => chosen,
         Err(message) => return usage(&message),
     };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("harness bug: no tokio runtime: {error}");
-            return Status::HarnessBug;
-        }
-    };
-    runtime.block_on(verify(arguments, chosen, &selected))
+    block_on(async { Ok(verify(arguments, chosen, &selected).await) })
+        .unwrap_or_else(|status| status)
+}
+
+/// The runtime that was chosen, on the command line or in the environment; none where the harness is to choose.
+pub(crate) fn runtime(argument: Option<Runtime>) -> Result<Option<Runtime>, String> {
+    argument.map_or_else(Runtime::from_environment, |runtime| Ok(Some(runtime)))
+}
+
+/// Runs `work` to its end; a system that does not start is told and is its status.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, Status> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
+        eprintln!("harness bug: no tokio runtime: {error}");
+        Status::HarnessBug
+    })?;
+    runtime.block_on(work).map_err(|error| {
+        eprintln!("{error}");
+        Status::NotStarted
+    })
 }
 
 async fn verify(arguments: &Arguments, chosen: Option<Runtime>, selected: &[Scenario]) -> Status {
     let began = Instant::now();
     eprintln!("starting redis, the websocket service, the gateway and its stand-ins");
-    let theatre = match Theatre::start(chosen, &|line| eprintln!("{line}")).await {
-        Ok(theatre) => theatre,
-        Err(error) => {
-            eprintln!("{error}");
-            return Status::NotStarted;
-        }
+    let opened = async {
+        let theatre = Theatre::open(chosen, &|line| eprintln!("{line}")).await?;
+        theatre.prepare(selected).await?;
+        Ok::<_, StartError>(theatre)
     };
-    let system = theatre.system();
+    let theatre = match opened.await {
+        Ok(theatre) => theatre,
+        Err(error) => return not_started(&error),
+    };
     let count = selected.len();
     eprintln!(
         "up in {} after {:.1} s; playing {count} scenario{}",
-        system.runtime,
+        theatre.runtime(),
         began.elapsed().as_secs_f64(),
         if count == 1 { "" } else { "s" }
     );
@@ -110,6 +120,13 @@ async fn verify(arguments: &Arguments, chosen: Option<Runtime>, selected: &[Scen
     print!("{}", report::summary(&verdicts));
     let mut status = status(&verdicts);
     if arguments.filters.is_empty() {
+        if let Ok(contract) = harness::contract::contract() {
+            let coverage = Coverage::of(contract, &verdicts);
+            println!(
+                "exercised: {} (`cargo contracts coverage`)",
+                coverage.summary()
+            );
+        }
         let orphans = snapshot::orphans(selected);
         for id in &orphans {
             println!("snapshots/{id}.snap is of no scenario: delete it, or bring its fixture back");
@@ -119,24 +136,33 @@ async fn verify(arguments: &Arguments, chosen: Option<Runtime>, selected: &[Scen
         }
     }
     if arguments.keep {
+        let system = match theatre.system().await {
+            Ok(system) => system,
+            Err(error) => return not_started(&error),
+        };
         println!("\nthe system is up:");
         println!("  websocket service  http://{}", system.websocket);
         println!("  api gateway        http://{}", system.gateway);
-        println!("  redis              {}", system.redis_url);
+        println!("  redis              {}", system.redis_url());
         println!("  JWT secret         {}", system.jwt_secret);
         println!("Ctrl-C takes it down");
         theatre.keep(status as u8).await;
     }
-    system.stop().await;
+    theatre.stop().await;
     status
 }
 
-/// Plays the scenarios, several at a time, with a word about each as it ends.
-async fn play(theatre: &Theatre, selected: &[Scenario]) -> Vec<Verdict> {
+/// Plays the scenarios, several at a time, with a word about each as it ends. Those on systems of their own wait for
+/// their turn beside the others, not in their way.
+pub(crate) async fn play(theatre: &Theatre, selected: &[Scenario]) -> Vec<Verdict> {
     let terminal = io::stderr().is_terminal();
-    let mut playing = futures_util::stream::iter(selected)
-        .map(|scenario| theatre.play(scenario))
-        .buffer_unordered(AT_ONCE);
+    let several = |own: bool, at_once: usize| {
+        let of_kind = move |scenario: &&Scenario| scenario.own_system.is_some() == own;
+        stream::iter(selected.iter().filter(of_kind))
+            .map(|scenario| theatre.play(scenario))
+            .buffer_unordered(at_once)
+    };
+    let mut playing = stream::select(several(true, OWN_AT_ONCE), several(false, AT_ONCE));
     let mut verdicts = Vec::new();
     while let Some(verdict) = playing.next().await {
         let word = match verdict.result.as_ref().map_err(|broken| &broken.failure) {
@@ -165,7 +191,7 @@ async fn play(theatre: &Theatre, selected: &[Scenario]) -> Vec<Verdict> {
     verdicts
 }
 
-fn status(verdicts: &[Verdict]) -> Status {
+pub(crate) fn status(verdicts: &[Verdict]) -> Status {
     let failures = || {
         verdicts
             .iter()
@@ -197,7 +223,12 @@ fn list(selected: &[Scenario]) {
     let _ = io::stdout().write_all(lines.as_bytes());
 }
 
-fn usage(message: &str) -> Status {
+fn not_started(error: &StartError) -> Status {
+    eprintln!("{error}");
+    Status::NotStarted
+}
+
+pub(crate) fn usage(message: &str) -> Status {
     eprintln!("{message}");
     Status::Usage
 }

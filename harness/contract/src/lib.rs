@@ -4,8 +4,10 @@
 //! - `document`: one YAML or JSON document, with the line and column of everything in it
 //! - `reference`: what a `$ref` stands for, across documents
 //! - `model`: the contract as the suite sees it: messages, closes, routes, promises
+//! - `check`: whether the documents are what they should be
 //! - `rules`: what travels, held against the contract
 
+pub mod check;
 pub mod document;
 pub mod files;
 pub mod model;

@@ -47,6 +47,8 @@ pub struct Promise {
 
 /// The file that describes messages.
 pub const ASYNCAPI: &str = "asyncapi.yaml";
+/// The file that describes messages as they were when the gateway served the WebSocket.
+pub const LEGACY: &str = "legacy/asyncapi.yaml";
 /// The file that describes routes.
 pub const OPENAPI: &str = "openapi.yaml";
 
@@ -58,20 +60,8 @@ impl Contract {
 
     /// The contract in `files`.
     pub fn read(files: &Files) -> Result<Self, Problem> {
-        let documents = Documents::parse(files)?;
-        let mut contract = Self::default();
-        match documents.get(ASYNCAPI) {
-            Some(document) => {
-                contract.promises.extend(promises(document)?);
-                asyncapi::read(&documents, &mut contract)?;
-            }
-            None => {
-                return Err(Problem::new(
-                    ASYNCAPI,
-                    "is missing: it describes the messages",
-                ));
-            }
-        }
+        let mut contract = Self::of_messages(files, ASYNCAPI)?;
+        let documents = std::mem::take(&mut contract.documents);
         if let Some(document) = documents.get(OPENAPI) {
             contract.promises.extend(promises(document)?);
             openapi::read(&documents, &mut contract)?;
@@ -84,6 +74,25 @@ impl Contract {
                 format!("the promise {} is made twice", twice[1].id),
             ));
         }
+        contract.documents = documents;
+        Ok(contract)
+    }
+
+    /// The contract of the gateway's former WebSocket, which had no routes of its own.
+    pub fn legacy(files: &Files) -> Result<Self, Problem> {
+        Self::of_messages(files, LEGACY)
+    }
+
+    fn of_messages(files: &Files, path: &str) -> Result<Self, Problem> {
+        let documents = Documents::parse(files)?;
+        let document = documents
+            .get(path)
+            .ok_or_else(|| Problem::new(path, "is missing: it describes the messages"))?;
+        let mut contract = Self {
+            promises: promises(document)?,
+            ..Self::default()
+        };
+        asyncapi::read(&documents, path, &mut contract)?;
         contract.documents = documents;
         Ok(contract)
     }

@@ -80,6 +80,11 @@ impl Rules {
         })
     }
 
+    /// Whether there is a notification of this type.
+    pub fn knows(&self, event: &str) -> bool {
+        self.messages.contains_key(event)
+    }
+
     /// Every way in which `message` is not as the schema of its `event` says.
     pub fn message(&self, message: &Value) -> Vec<Violation> {
         let event = message["event"].as_str().unwrap_or_default();
@@ -148,10 +153,31 @@ impl Rules {
         self.http.response(service, call, reply)
     }
 
+    /// Every way in which the body of `call` is not what its route of `service` takes.
+    pub fn request(&self, service: Service, call: &Call<'_>) -> Vec<Violation> {
+        self.http.request(service, call)
+    }
+
     /// Every way in which `call`, which arrived at the service behind the gateway called `service`, is none that the
     /// contract knows.
     pub fn downstream(&self, service: &str, call: &Call<'_>) -> Vec<Violation> {
         self.http.downstream(service, call)
+    }
+
+    /// Every way in which `status` and the JSON `body` are no answer of `service` to `call`, header fields aside.
+    pub fn example(
+        &self,
+        service: Service,
+        call: &Call<'_>,
+        status: u16,
+        body: Option<&Value>,
+    ) -> Vec<Violation> {
+        self.http.example(service, call, status, body)
+    }
+
+    /// Whether `template` is the one of the routes of `service` that `path` is for.
+    pub fn is_at(&self, service: Service, path: &str, template: &str) -> bool {
+        self.http.is_at(service, path, template)
     }
 
     /// The route that `call` of `service` is for, as method and template, and the word for `status` in it.

@@ -310,7 +310,7 @@ pub fn is_own_error(response: &ExpectedResponse) -> bool {
     service.is_some_and(|service| service == "api_gateway")
 }
 
-/// What the exchange proves: what a person says, or what all fixtures that are like it prove.
+/// What the exchange proves: what a person says, or what most of the fixtures that are like it prove.
 fn proves(
     known: &Known<'_>,
     folder: &str,
@@ -334,20 +334,24 @@ fn proves(
             && request.method == method
             && response.status == status
     };
-    let mut all = known
-        .fixtures
+    let alike: Vec<&Fixture<Interaction>> = known.fixtures.iter().filter(alike).collect();
+    let times = |id: &str| {
+        let proves =
+            |fixture: &&&Fixture<Interaction>| fixture.content.proves.iter().any(|p| p == id);
+        alike.iter().filter(proves).count()
+    };
+    // Of two that are as frequent the one that the contract names first.
+    let most = known
+        .contract
+        .promises
         .iter()
-        .filter(alike)
-        .map(|fixture| &fixture.content.proves);
-    let first = all.next().cloned().unwrap_or_default();
-    let common = all.fold(first, |mut common, proves| {
-        common.retain(|id| proves.contains(id));
-        common
-    });
-    if common.is_empty() {
-        return Err(format!(
-            "the fixtures in {folder} do not tell what a {method} with a {status} proves: say it with --proves ID"
-        ));
-    }
-    Ok(common)
+        .rev()
+        .map(|promise| promise.id.as_str())
+        .filter(|id| times(id) > 0)
+        .max_by_key(|id| times(id));
+    most.map(|id| vec![id.to_owned()]).ok_or_else(|| {
+        format!(
+            "no fixture in {folder} has a {method} with a {status}, so what it proves is not known: say it with --proves ID"
+        )
+    })
 }

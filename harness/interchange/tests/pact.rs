@@ -265,8 +265,8 @@ fn with(mut value: Value, pointer: &str, name: &str, member: Value) -> Value {
 )]
 #[case::unproven(
     &pact_of(get("/v1/classes/", 418)),
-    "p.json: \"d\": the fixtures in contracts/fixtures/gateway/classes do not tell what a GET with a 418 proves: \
-     say it with --proves ID"
+    "p.json: \"d\": no fixture in contracts/fixtures/gateway/classes has a GET with a 418, so what it proves is not \
+     known: say it with --proves ID"
 )]
 #[case::event(
     &pact_of(message("clas_created")),

@@ -44,10 +44,11 @@ impl Flow {
 
 fn rank(actor: &Actor) -> u8 {
     match actor {
-        Actor::Caller => 0,
-        Actor::StandIn => 1,
-        Actor::Backend => 2,
-        Actor::Client { .. } => 3,
+        Actor::Operator => 0,
+        Actor::Caller => 1,
+        Actor::StandIn => 2,
+        Actor::Backend => 3,
+        Actor::Client { .. } => 4,
     }
 }
 
@@ -67,6 +68,7 @@ impl Printer<'_> {
             self.text.push('\n');
         }
         let what = match &lane.actor {
+            Actor::Operator => "runs the system",
             Actor::Caller => "calls over HTTP",
             Actor::StandIn => "stand-in behind the gateway",
             Actor::Backend => "publishes in Redis",

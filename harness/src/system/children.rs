@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
-use super::StartError;
 use super::log::Log;
+use super::{Exit, StartError};
 
 /// Reads process ids from standard input; at its end kills those processes, unless told `done`.
 const GUARDIAN: &str = "trap '' INT TERM HUP
@@ -53,7 +53,7 @@ impl Children {
         })
     }
 
-    /// Starts `command` as the child `name`.
+    /// Starts `command` as the child `name`, in the place of one of that name that has ended.
     pub async fn spawn(&mut self, name: &'static str, mut command: Command) -> io::Result<()> {
         let mut child = command
             .stdin(Stdio::null())
@@ -72,6 +72,7 @@ impl Children {
         if let Some(stderr) = child.stderr.take() {
             keep_lines(name, stderr, &self.log);
         }
+        self.children.retain(|(other, _)| *other != name);
         self.children.push((name, child));
         Ok(())
     }
@@ -88,13 +89,31 @@ impl Children {
         self.guardian.dismiss().await;
     }
 
+    /// Sends `signal` (`SIGTERM` …) to the child `name`; does nothing to one that has ended.
+    pub async fn signal(&mut self, name: &str, signal: &str) -> io::Result<()> {
+        let child = self.children.iter().find(|(part, _)| *part == name);
+        // A child that has been waited for has no id: the number may be another process's by now.
+        let Some(pid) = child.and_then(|(_, child)| child.id()) else {
+            return Ok(());
+        };
+        // The shell's own kill: sending a signal otherwise takes a crate, or unsafe code.
+        Command::new("sh")
+            .args(["-c", "kill -s \"$1\" \"$2\"", "sh"])
+            .args([signal.trim_start_matches("SIG"), &pid.to_string()])
+            .status()
+            .await?;
+        Ok(())
+    }
+
     /// How the child `name` ended, if it did.
-    pub fn ended(&mut self, name: &str) -> Option<String> {
+    pub fn exit(&mut self, name: &str) -> Option<Exit> {
         let (_, child) = self.children.iter_mut().find(|(part, _)| *part == name)?;
         match child.try_wait() {
             Ok(None) => None,
-            Ok(Some(status)) => Some(format!("ended ({status})")),
-            Err(error) => Some(format!("is gone: {error}")),
+            Ok(Some(status)) => Some(Exit {
+                status: status.code().map(i64::from),
+            }),
+            Err(_) => Some(Exit { status: None }),
         }
     }
 }

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use futures_util::future::join_all;
+use testcontainers::bollard::Docker;
 use testcontainers::bollard::models::PortBinding;
+use testcontainers::core::error::TestcontainersError;
 use testcontainers::core::logs::LogFrame;
 use testcontainers::core::{Host, IntoContainerPort};
 use testcontainers::runners::AsyncRunner;
@@ -16,56 +18,75 @@ use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 use super::binaries::Binaries;
 use super::engine::{self, Image, Network};
 use super::log::Log;
-use super::{Addresses, Program, StartError, Surroundings, owner, root_cause};
+use super::{Addresses, Exit, Part, Program, StartError, Surroundings, owner, root_cause};
 
 const REDIS_PORT: u16 = 6379;
 const WEBSOCKET_PORT: u16 = 8080;
 const GATEWAY_PORT: u16 = 4001;
 
+/// The images that systems are started from, and the engine that has them.
+pub(super) struct Images {
+    docker: Docker,
+    redis: Image,
+    websocket: Image,
+    gateway: Image,
+}
+
 /// The running parts. Dropping them inside a runtime removes the containers; [`stop`](Self::stop) removes all.
 pub(super) struct Containers {
+    docker: Docker,
+    run: String,
+    log: Log,
+    websocket: (Image, Program),
     containers: Vec<(&'static str, ContainerAsync<GenericImage>)>,
     network: Network,
 }
 
+impl Images {
+    /// Makes the images that the engine does not have yet, and removes what dead runs left there.
+    pub async fn prepare(
+        binaries: &Binaries,
+        say: &(dyn Fn(&str) + Sync),
+    ) -> Result<Self, StartError> {
+        let docker = engine::connect().await.map_err(StartError)?;
+        engine::sweep(&docker).await;
+        let own = |name, program| engine::own_image(&docker, name, program, "/service", None);
+        let (redis, websocket, gateway) = tokio::try_join!(
+            engine::redis_image(&docker, say),
+            own(
+                Part::WebsocketService.name(),
+                binaries.websocket_service.as_path()
+            ),
+            own(Part::ApiGateway.name(), binaries.api_gateway.as_path()),
+        )?;
+        Ok(Self {
+            docker,
+            redis,
+            websocket,
+            gateway,
+        })
+    }
+}
+
 /// Starts Redis and the programs of `plan`, all at once; they are not ready yet.
 pub(super) async fn start(
-    binaries: &Binaries,
+    images: &Images,
     plan: impl Fn(&Surroundings) -> [Program; 2],
+    redis_password: &str,
     log: &Log,
-    say: &(dyn Fn(&str) + Sync),
 ) -> Result<(Addresses, Containers), StartError> {
-    let docker = engine::connect().await.map_err(StartError)?;
-    engine::sweep(&docker).await;
-    let (redis_image, websocket_image, gateway_image) = tokio::try_join!(
-        engine::redis_image(&docker, say),
-        engine::own_image(
-            &docker,
-            "websocket-service",
-            &binaries.websocket_service,
-            "/service",
-            None
-        ),
-        engine::own_image(
-            &docker,
-            "api-gateway",
-            &binaries.api_gateway,
-            "/service",
-            None
-        ),
-    )?;
-
+    let docker = images.docker.clone();
     let run = format!("{}-{}", engine::OWN, uuid::Uuid::new_v4().simple());
     let network = Network::create(&docker, &run).await?;
     let redis_name = format!("{run}-redis");
     let programs = plan(&Surroundings {
-        redis_url: format!("redis://{redis_name}:{REDIS_PORT}"),
+        redis_url: format!("redis://:{redis_password}@{redis_name}:{REDIS_PORT}"),
         standin_host: "host.docker.internal".to_owned(),
         websocket_port: WEBSOCKET_PORT,
         gateway_port: GATEWAY_PORT,
     });
     let [websocket, gateway] = programs;
-    let redis = request(&redis_image, "redis", REDIS_PORT, &run, log).with_cmd([
+    let redis = request(&images.redis, Part::Redis.name(), REDIS_PORT, &run, log).with_cmd([
         "redis-server",
         "--save",
         "",
@@ -73,33 +94,23 @@ pub(super) async fn start(
         "no",
         "--protected-mode",
         "no",
+        "--requirepass",
+        redis_password,
     ]);
-    let service = |program: &Program, image: &Image| {
-        let mut request = request(image, program.name, program.port, &run, log)
-            .with_cmd(["/service"])
-            .with_host("host.docker.internal", Host::HostGateway);
-        for (name, value) in &program.environment {
-            request = request.with_env_var(name, value);
-        }
-        request
-    };
-    let (redis, websocket, gateway) = tokio::join!(
-        launch("redis", redis, REDIS_PORT),
+    let of = |image: &Image, program: &Program| service(image, program, &run, log);
+    let launched = tokio::join!(
+        launch(Part::Redis.name(), redis, REDIS_PORT),
         launch(
             websocket.name,
-            service(&websocket, &websocket_image),
+            of(&images.websocket, &websocket),
             websocket.port
         ),
-        launch(
-            gateway.name,
-            service(&gateway, &gateway_image),
-            gateway.port
-        ),
+        launch(gateway.name, of(&images.gateway, &gateway), gateway.port),
     );
     let mut containers = Vec::new();
     let mut addresses = Vec::new();
     let mut failed = None;
-    for launched in [redis, websocket, gateway] {
+    for launched in <[_; 3]>::from(launched) {
         match launched {
             Ok((name, container, address)) => {
                 containers.push((name, container));
@@ -123,6 +134,10 @@ pub(super) async fn start(
     Ok((
         addresses,
         Containers {
+            docker,
+            run,
+            log: log.clone(),
+            websocket: (images.websocket.clone(), websocket),
             containers,
             network,
         },
@@ -136,17 +151,55 @@ impl Containers {
         self.network.remove().await;
     }
 
+    /// Sends `signal` to the part `name`.
+    pub async fn signal(&self, name: &str, signal: &str) -> Result<(), String> {
+        engine::signal(&self.docker, self.container(name)?.id(), signal)
+            .await
+            .map_err(|error| format!("failed to send {signal} to {name}: {error}"))
+    }
+
     /// How the part `name` ended, if it did.
-    pub async fn ended(&self, name: &str) -> Option<String> {
-        let (_, container) = self.containers.iter().find(|(part, _)| *part == name)?;
+    pub async fn exit(&self, name: &str) -> Option<Exit> {
+        let container = self.container(name).ok()?;
         match container.is_running().await {
             Ok(true) => None,
-            Ok(false) => Some(match container.exit_code().await {
-                Ok(Some(code)) => format!("exited with status {code}"),
-                _ => "exited".to_owned(),
+            Ok(false) => Some(Exit {
+                status: container.exit_code().await.ok().flatten(),
             }),
-            Err(error) => Some(format!("is gone: {error}")),
+            Err(_) => Some(Exit { status: None }),
         }
+    }
+
+    /// Starts Redis under the name that it had; the engine publishes it on another port.
+    pub async fn start_redis(&self) -> Result<SocketAddr, String> {
+        let redis = self.container(Part::Redis.name())?;
+        let failed = |error: TestcontainersError| {
+            format!("failed to start redis again: {}", root_cause(&error))
+        };
+        redis.start().await.map_err(failed)?;
+        let port = redis.get_host_port_ipv4(REDIS_PORT.tcp()).await;
+        Ok((Ipv4Addr::LOCALHOST, port.map_err(failed)?).into())
+    }
+
+    /// Starts a second websocket service without the variable `absent`.
+    pub async fn start_second_without(&mut self, absent: &str) -> Result<(), String> {
+        let (image, program) = &self.websocket;
+        let name = Part::SecondWebsocketService.name();
+        let second = program.second_without(name, absent);
+        // Its port is not asked for: what ends at once has none.
+        let container = service(image, &second, &self.run, &self.log)
+            .start()
+            .await
+            .map_err(|error| format!("{name} did not start: {}", root_cause(&error)))?;
+        self.containers.push((name, container));
+        Ok(())
+    }
+
+    fn container(&self, name: &str) -> Result<&ContainerAsync<GenericImage>, String> {
+        let found = self.containers.iter().find(|(part, _)| *part == name);
+        found
+            .map(|(_, container)| container)
+            .ok_or_else(|| format!("there is no {name}"))
     }
 }
 
@@ -181,6 +234,24 @@ fn request(
                 format!("{port}/tcp"),
                 Some(vec![loopback]),
             )]));
+        })
+}
+
+/// A container of this run that runs `program`.
+fn service(
+    image: &Image,
+    program: &Program,
+    run: &str,
+    log: &Log,
+) -> ContainerRequest<GenericImage> {
+    let request = request(image, program.name, program.port, run, log)
+        .with_cmd(["/service"])
+        .with_host("host.docker.internal", Host::HostGateway);
+    program
+        .environment
+        .iter()
+        .fold(request, |request, (name, value)| {
+            request.with_env_var(name, value)
         })
 }
 

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use testcontainers::bollard::errors::Error;
 use testcontainers::bollard::models::NetworkCreateRequest;
 use testcontainers::bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder,
-    ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions,
+    CreateImageOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
+    ListImagesOptionsBuilder, ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptions,
 };
 use testcontainers::bollard::{Docker, body_full};
 use tokio::time::timeout;
@@ -53,6 +55,21 @@ pub(super) async fn sweep(docker: &Docker) {
         if let Some(id) = &network.id {
             let _ = docker.remove_network(id).await;
         }
+    }
+}
+
+/// Sends `signal` to the container `id`; does nothing to one that has ended.
+pub(super) async fn signal(docker: &Docker, id: &str, signal: &str) -> Result<(), String> {
+    let options = KillContainerOptionsBuilder::default()
+        .signal(signal)
+        .build();
+    match docker.kill_container(id, Some(options)).await {
+        // 409: it is not running.
+        Err(Error::DockerResponseServerError {
+            status_code: 409, ..
+        })
+        | Ok(()) => Ok(()),
+        Err(error) => Err(root_cause(&error)),
     }
 }
 

@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::client::PATIENCE;
+
 /// How many lines of a part are shown at most.
 const SHOWN: usize = 20;
 /// How many lines of a part are kept at most; older ones are forgotten.
@@ -13,6 +18,7 @@ const KEPT: usize = 20_000;
 #[derive(Clone, Default)]
 pub(super) struct Log {
     parts: Arc<Mutex<BTreeMap<String, Part>>>,
+    pushed: Arc<Notify>,
 }
 
 /// A moment in the parts' output.
@@ -34,6 +40,32 @@ impl Log {
             part.forgotten += KEPT / 2;
         }
         part.lines.push(line.trim_end().to_owned());
+        drop(parts);
+        self.pushed.notify_waiters();
+    }
+
+    /// All that `part` has printed, once a line contains `words`; the error is the same after [`PATIENCE`] without one.
+    pub async fn until(&self, part: &str, words: &str) -> Result<Vec<String>, Vec<String>> {
+        let lines = || {
+            let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+            parts.get(part).map(|part| part.lines.clone())
+        };
+        let wait = async {
+            loop {
+                let pushed = self.pushed.notified();
+                tokio::pin!(pushed);
+                // Enabled before the look, so that a line between look and wait is not missed.
+                pushed.as_mut().enable();
+                let lines = lines().unwrap_or_default();
+                if lines.iter().any(|line| line.contains(words)) {
+                    return lines;
+                }
+                pushed.await;
+            }
+        };
+        timeout(PATIENCE, wait)
+            .await
+            .map_err(|_| lines().unwrap_or_default())
     }
 
     pub fn mark(&self) -> Mark {

@@ -13,6 +13,7 @@ use super::{StartError, owner};
 const WORK: &str = "redis-unpack ";
 
 /// A Redis server's program, and where it finds libraries that the system may lack.
+#[derive(Clone)]
 pub(super) struct RedisProgram {
     pub program: PathBuf,
     /// `None` for an installed Redis, which needs no help.

@@ -48,7 +48,7 @@ impl RedisServer {
         let log = Log::default();
         let mut children = Children::new(&log)?;
         children
-            .spawn("redis", redis_command(&program, port))
+            .spawn("redis", redis_command(&program, port, None))
             .await
             .map_err(|error| StartError(format!("failed to run redis: {error}")))?;
         let url = format!("redis://127.0.0.1:{port}");
@@ -56,8 +56,8 @@ impl RedisServer {
             .map_err(|error| StartError(format!("{url}: {error}")))?;
         let deadline = Instant::now() + READY_DEADLINE;
         while let Err(error) = client.get_multiplexed_async_connection().await {
-            if let Some(ended) = children.ended("redis") {
-                return Err(StartError(format!("redis {ended}\n{}", log.tail("redis"))));
+            if let Some(exit) = children.exit("redis") {
+                return Err(StartError(format!("redis {exit}\n{}", log.tail("redis"))));
             }
             if Instant::now() > deadline {
                 return Err(StartError(format!("redis does not answer: {error}")));

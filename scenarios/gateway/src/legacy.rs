@@ -1,7 +1,6 @@
 //! The WebSocket route that is gone: `/ws/v1/status/{client_id}` is a plain 404, to an upgrade too.
 
 use harness::client::Answer;
-use harness::flow::{Body, Response};
 use harness::scenario::{Failure, Outcome, Scenario, ensure};
 use harness::stage::Stage;
 
@@ -66,22 +65,13 @@ async fn gone(stage: Stage, credentials: Credentials) -> Outcome {
         )
     })?;
     for name in ["location", "upgrade"] {
-        ensure(!has(&response, name), || {
+        ensure(response.header(name).is_none(), || {
             format!("the 404 has a {name} header")
         })?;
     }
-    let code = match &response.body {
-        Body::Json(body) => body["error"]["code"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned(),
-        _ => String::new(),
-    };
+    let body = response.json()?;
+    let code = body["error"]["code"].as_str().unwrap_or_default();
     ensure(!code.is_empty(), || {
         "the 404 has no error.code in its body".to_owned()
     })
-}
-
-fn has(response: &Response, header: &str) -> bool {
-    response.headers.iter().any(|(name, _)| name == header)
 }

@@ -118,8 +118,5 @@ async fn refused(
         None => "/ws".to_owned(),
     };
     let client = stage.connect_to(&path, &teacher).await?;
-    client
-        .expect_close(1008, "AUTHENTICATION_ERROR")
-        .await
-        .map(|_| ())
+    client.expect_refusal().await.map(|_| ())
 }

@@ -8,6 +8,11 @@ use crate::Status;
 
 /// Say whether the documents are valid, references resolve, and every fixture is an example of them
 #[derive(Args)]
+#[command(after_help = "\
+Exit status:
+  0  nothing is wrong
+  1  something is of no use: a schema, a fixture
+  3  a document cannot be read, is not valid, or refers to nothing; a fixture is not as its schema says")]
 pub struct Arguments {}
 
 pub fn run(_: &Arguments) -> Status {
@@ -15,15 +20,18 @@ pub fn run(_: &Arguments) -> Status {
         Ok(contract) => contract,
         Err(problem) => return unreadable(&problem),
     };
-    let problems = contract.documents.broken();
-    for problem in &problems {
-        eprintln!("contracts/{problem}");
+    let findings = contract::check::check(&contract);
+    for problem in findings.invalid.iter().chain(&findings.unused) {
+        println!("contracts/{problem}");
     }
-    if !problems.is_empty() {
+    if !findings.invalid.is_empty() {
         return Status::Usage;
     }
+    if !findings.unused.is_empty() {
+        return Status::Broken;
+    }
     println!(
-        "{} promises, {} messages, {} closes, {} routes",
+        "{} promises, {} messages, {} closes, {} routes: nothing is wrong with them",
         contract.promises.len(),
         contract.messages.len(),
         contract.closes.len(),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ASYNCAPI, Contract, elements, members, text};
+use super::{Contract, elements, members, text};
 use crate::document::Problem;
 use crate::reference::{Documents, Location};
 
@@ -66,13 +66,19 @@ pub struct Close {
     pub when: String,
     /// What the client should do.
     pub client: String,
+    /// The ids of the promises that it keeps.
+    pub promises: Vec<String>,
     /// Where it stands.
     pub location: Location,
 }
 
-/// Reads the document into `contract`.
-pub(super) fn read(documents: &Documents, contract: &mut Contract) -> Result<(), Problem> {
-    for (name, at) in members(documents, &Location::new(ASYNCAPI, "/channels")) {
+/// Reads the document at `path` into `contract`.
+pub(super) fn read(
+    documents: &Documents,
+    path: &str,
+    contract: &mut Contract,
+) -> Result<(), Problem> {
+    for (name, at) in members(documents, &Location::new(path, "/channels")) {
         let (at, value) = documents.resolve(&at)?;
         contract
             .channels
@@ -82,7 +88,7 @@ pub(super) fn read(documents: &Documents, contract: &mut Contract) -> Result<(),
         }
     }
     // What clients see: the operations on channels that a WebSocket server serves.
-    for (_, at) in members(documents, &Location::new(ASYNCAPI, "/operations")) {
+    for (_, at) in members(documents, &Location::new(path, "/operations")) {
         let (at, operation) = documents.resolve(&at)?;
         let direction = match text(operation, "action") {
             "send" => Direction::ToClient,
@@ -204,6 +210,16 @@ fn close(documents: &Documents, name: String, at: &Location) -> Result<Close, Pr
         reason_required: value.get("reason-required") != Some(&Value::Bool(false)),
         when: text(value, "when").to_owned(),
         client: text(value, "client").to_owned(),
+        promises: value
+            .get("promises")
+            .and_then(Value::as_array)
+            .map(|ids| {
+                ids.iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect()
+            })
+            .unwrap_or_default(),
         location: at,
     })
 }

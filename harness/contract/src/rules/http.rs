@@ -50,6 +50,7 @@ struct RouteRule {
     services: Vec<String>,
     method: String,
     path: String,
+    json_body: Option<Schema>,
     responses: Vec<ResponseRule>,
     downstream: Option<(Downstream, Option<Schema>)>,
 }
@@ -92,43 +93,83 @@ impl HttpRules {
         call: &Call<'_>,
         reply: &Reply<'_>,
     ) -> Vec<Violation> {
+        match self.rule(service, call, reply.status) {
+            Ok(rule) => rule.map(|rule| rule.violations(reply)).unwrap_or_default(),
+            Err(problem) => vec![whole(problem)],
+        }
+    }
+
+    pub(super) fn example(
+        &self,
+        service: Service,
+        call: &Call<'_>,
+        status: u16,
+        body: Option<&Value>,
+    ) -> Vec<Violation> {
+        match (self.rule(service, call, status), body) {
+            (Ok(Some(rule)), Some(body)) => (rule.content_of("application/json"))
+                .map(|schema| schema.violations(body))
+                .unwrap_or_default(),
+            (Ok(_), _) => Vec::new(),
+            (Err(problem), _) => vec![whole(problem)],
+        }
+    }
+
+    pub(super) fn is_at(&self, service: Service, path: &str, template: &str) -> bool {
+        let candidates = self.candidates(service, path);
+        candidates.iter().any(|route| route.path == template)
+    }
+
+    /// What an answer with `status` has to be like; nothing where that is not for the contract to say.
+    fn rule(
+        &self,
+        service: Service,
+        call: &Call<'_>,
+        status: u16,
+    ) -> Result<Option<&ResponseRule>, String> {
         let candidates = self.candidates(service, call.path);
         let Some(first) = candidates.first() else {
             return match self.unknown_routes.get(service.word()) {
-                Some(rule) if rule.status == reply.status.to_string() => rule.violations(reply),
-                Some(rule) => vec![whole(format!(
-                    "expected status {} for a path that the contract does not have, got {}",
-                    rule.status, reply.status
-                ))],
-                None => Vec::new(),
+                Some(rule) if rule.status == status.to_string() => Ok(Some(rule)),
+                Some(rule) => Err(format!(
+                    "expected status {} for a path that the contract does not have, got {status}",
+                    rule.status
+                )),
+                None => Ok(None),
             };
         };
         let own = candidates.iter().find(|route| route.method == call.method);
+        match own {
+            // A preflight is CORS' own business (Fetch, section 3.2).
+            None if call.method == "OPTIONS" => return Ok(None),
+            None if status != 405 => {
+                return Err(format!(
+                    "expected status 405 for {} {}, which the contract does not have, got {status}",
+                    call.method, first.path
+                ));
+            }
+            _ => {}
+        }
         // A method that the path does not have is answered in the words of those that it has.
         let route = own.unwrap_or(first);
-        if own.is_none() && reply.status != 405 && call.method != "OPTIONS" {
-            return vec![whole(format!(
-                "expected status 405 for {} {}, which the contract does not have, got {}",
-                call.method, route.path, reply.status
-            ))];
-        }
-        if own.is_none() && call.method == "OPTIONS" {
-            // A preflight is CORS' own business (Fetch, section 3.2).
-            return Vec::new();
-        }
-        match route.response(reply.status) {
-            Some(rule) => rule.violations(reply),
-            None => {
-                let known: Vec<&str> = route.responses.iter().map(|r| &*r.status).collect();
-                vec![whole(format!(
-                    "status {} is none that {} {} has: {}",
-                    reply.status,
-                    route.method,
-                    route.path,
-                    known.join(", ")
-                ))]
-            }
-        }
+        route.response(status).map(Some).ok_or_else(|| {
+            let known: Vec<&str> = route.responses.iter().map(|r| &*r.status).collect();
+            format!(
+                "status {status} is none that {} {} has: {}",
+                route.method,
+                route.path,
+                known.join(", ")
+            )
+        })
+    }
+
+    pub(super) fn request(&self, service: Service, call: &Call<'_>) -> Vec<Violation> {
+        self.candidates(service, call.path)
+            .iter()
+            .find(|route| route.method == call.method)
+            .and_then(|route| route.json_body.as_ref())
+            .map(|schema| json_violations(schema, call.body))
+            .unwrap_or_default()
     }
 
     pub(super) fn downstream(&self, service: &str, call: &Call<'_>) -> Vec<Violation> {
@@ -216,6 +257,12 @@ impl RouteRule {
             services: route.services.clone(),
             method: route.method.clone(),
             path: route.path.clone(),
+            json_body: route
+                .body
+                .as_ref()
+                .and_then(|body| body.content.get("application/json"))
+                .map(|schema| Schema::new(contract, &route.location, schema))
+                .transpose()?,
             responses,
             downstream,
         })

@@ -1,0 +1,133 @@
+//! What travelled, on every hop, held against the contract's documents; and how much of them it exercised.
+
+use std::collections::BTreeSet;
+
+use contract::rules::{Call, Reply, Service};
+use contract::{Rules, Violation};
+use serde_json::Value;
+
+/// One stage's account.
+pub struct Audit {
+    rules: &'static Rules,
+    violations: Vec<String>,
+    exercised: Exercised,
+}
+
+/// What of the contract was seen to happen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exercised {
+    /// Routes, as method and template, with the status as the document writes it.
+    pub routes: BTreeSet<(String, String)>,
+    /// Codes of closes that the service began.
+    pub closes: BTreeSet<u16>,
+    /// Notifications, by `event`, with who was there when they were published.
+    pub messages: BTreeSet<(String, Audience)>,
+}
+
+/// Who was there when a message was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Audience {
+    /// One connection of its user.
+    One,
+    /// Several of them.
+    Several,
+    /// A connection of somebody else.
+    Others,
+    /// No connection of its user.
+    Nobody,
+}
+
+impl Audience {
+    /// Everyone, in the order in which tables show them.
+    pub const ALL: [Self; 4] = [Self::One, Self::Several, Self::Others, Self::Nobody];
+
+    /// The words for it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::One => "one connection",
+            Self::Several => "several connections",
+            Self::Others => "somebody else there",
+            Self::Nobody => "nobody there",
+        }
+    }
+}
+
+impl Audit {
+    /// An account of nothing yet.
+    pub fn new(rules: &'static Rules) -> Self {
+        Self {
+            rules,
+            violations: Vec::new(),
+            exercised: Exercised::default(),
+        }
+    }
+
+    /// A notification that is published.
+    pub fn published(&mut self, message: &Value) {
+        let found = self.rules.message(message);
+        self.note("a message that the scenario publishes", found);
+    }
+
+    /// A text that `client` received.
+    pub fn received(&mut self, client: &str, text: &[u8]) {
+        let found = match serde_json::from_slice(text) {
+            Ok(message) => self.rules.message(&message),
+            Err(error) => vec![Violation {
+                pointer: String::new(),
+                problem: format!("is no JSON: {error}"),
+            }],
+        };
+        self.note(&format!("a text that {client} received"), found);
+    }
+
+    /// A close that the service began.
+    pub fn closed(&mut self, client: &str, code: u16, reason: &str) {
+        let found = self.rules.close(code, reason);
+        self.note(&format!("the close of {client}"), found);
+        self.exercised.closes.insert(code);
+    }
+
+    /// A call of `service` and its answer.
+    pub fn called(&mut self, service: Service, call: &Call<'_>, reply: &Reply<'_>) {
+        let place = format!("{} {}", call.method, call.path);
+        let found = self.rules.response(service, call, reply);
+        self.note(&format!("the answer to {place}"), found);
+        // What is meant to be refused is meant to be wrong.
+        if (200..300).contains(&reply.status) {
+            let found = self.rules.request(service, call);
+            self.note(&format!("the request {place}"), found);
+        }
+        if let Some(route) = self.rules.route(service, call, reply.status) {
+            self.exercised.routes.insert(route);
+        }
+    }
+
+    /// A call that arrived at the service behind the gateway called `service`.
+    pub fn arrived(&mut self, service: &str, call: &Call<'_>) {
+        let found = self.rules.downstream(service, call);
+        self.note(&format!("the gateway's call of {service}"), found);
+    }
+
+    /// Who was there when a message of type `event` was published.
+    pub fn delivered(&mut self, event: &str, audience: Audience) {
+        let entry = (event.to_owned(), audience);
+        self.exercised.messages.insert(entry);
+    }
+
+    /// A sentence for each violation since the last call.
+    pub fn take_violations(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.violations)
+    }
+
+    /// What was exercised so far.
+    pub fn exercised(&self) -> &Exercised {
+        &self.exercised
+    }
+
+    fn note(&mut self, what: &str, found: Vec<Violation>) {
+        let sentences = found
+            .into_iter()
+            .map(|violation| format!("{what}: {violation}"));
+        self.violations.extend(sentences);
+    }
+}

@@ -1,0 +1,158 @@
+//! A WebSocket client that does only what it is told: it reads when it is asked to, answers nothing, and writes any
+//! bytes. For what no well-behaved client does.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::client::PATIENCE;
+use crate::flow::{Entry, Frame, Recorder};
+use crate::scenario::{Failure, Outcome, ensure};
+
+const TEXT: u8 = 0x1;
+const CLOSE: u8 = 0x8;
+const PING: u8 = 0x9;
+
+/// A connection just upgraded, and nobody who reads it.
+pub struct RawClient {
+    name: String,
+    stream: TcpStream,
+    recorder: Recorder,
+}
+
+/// What came before the service's close, and the close.
+#[derive(Debug, Default)]
+pub struct Farewell {
+    /// The texts, in order.
+    pub texts: Vec<Vec<u8>>,
+    /// How many pings.
+    pub pings: usize,
+    /// The close code.
+    pub code: u16,
+    /// The close reason.
+    pub reason: String,
+}
+
+impl RawClient {
+    pub(crate) fn new(name: String, stream: TcpStream, recorder: Recorder) -> Self {
+        let client = Self {
+            name,
+            stream,
+            recorder,
+        };
+        client.note("from here on it neither reads nor answers");
+        client
+    }
+
+    /// Writes `bytes`, which the flow calls `what`.
+    pub async fn write(&mut self, what: &str, bytes: &[u8]) -> Outcome {
+        self.note(&format!("-> {what}"));
+        self.stream
+            .write_all(bytes)
+            .await
+            .map_err(|error| Failure::Broken(format!("{} could not write: {error}", self.name)))
+    }
+
+    /// Goes without a word: the kernel resets the connection.
+    pub fn reset(self) -> Outcome {
+        self.note("resets the connection");
+        self.stream
+            .set_zero_linger()
+            .map_err(|error| Failure::Bug(format!("a socket that cannot be reset: {error}")))
+    }
+
+    /// Ends its side of the stream without a close frame, and waits until the service has ended its own.
+    pub async fn end(mut self) -> Outcome {
+        self.note("ends the stream");
+        let end = async {
+            self.stream.shutdown().await?;
+            let mut rest = [0; 4096];
+            while self.stream.read(&mut rest).await? > 0 {}
+            Ok::<_, std::io::Error>(())
+        };
+        // A reset is an end as well.
+        let ended = timeout(PATIENCE, end).await.is_ok();
+        ensure(ended, || {
+            format!(
+                "{} ended its stream, and the service did not end its own in {} s",
+                self.name,
+                PATIENCE.as_secs()
+            )
+        })
+    }
+
+    /// Reads, without answering, until the service closes the connection with `code` and the error code `error_code`.
+    pub async fn expect_close(&mut self, code: u16, error_code: &str) -> Outcome<Farewell> {
+        let expected = format!("{} should be closed with {code} {error_code}", self.name);
+        let mut farewell = Farewell::default();
+        self.note("it reads, and answers nothing");
+        loop {
+            let (opcode, payload) = match timeout(PATIENCE, self.frame()).await {
+                Ok(Ok(frame)) => frame,
+                Ok(Err(error)) => {
+                    return Err(Failure::Broken(format!(
+                        "{expected}; the connection failed after {} texts: {error}",
+                        farewell.texts.len()
+                    )));
+                }
+                Err(_) => {
+                    return Err(Failure::Broken(format!(
+                        "{expected}; after {} texts and {} pings nothing came for {} s",
+                        farewell.texts.len(),
+                        farewell.pings,
+                        Duration::as_secs(&PATIENCE)
+                    )));
+                }
+            };
+            match opcode {
+                TEXT => farewell.texts.push(payload),
+                PING => farewell.pings += 1,
+                CLOSE if payload.len() >= 2 => {
+                    farewell.code = u16::from_be_bytes([payload[0], payload[1]]);
+                    farewell.reason = String::from_utf8_lossy(&payload[2..]).into_owned();
+                    break;
+                }
+                other => {
+                    return Err(Failure::Broken(format!(
+                        "{expected}; it received a frame with opcode {other} and {} bytes",
+                        payload.len()
+                    )));
+                }
+            }
+        }
+        let close = (farewell.code, farewell.reason.clone());
+        self.recorder
+            .push(Entry::Received(Frame::Close(Some(close))));
+        let (came, reason) = (farewell.code, &farewell.reason);
+        ensure(came == code && reason.contains(error_code), || {
+            format!("{expected}; it was closed with {came} {reason}")
+        })?;
+        Ok(farewell)
+    }
+
+    /// The next frame's opcode and payload. A server's frames are not masked and these are whole (RFC 6455, section 5.2).
+    async fn frame(&mut self) -> std::io::Result<(u8, Vec<u8>)> {
+        let opcode = self.stream.read_u8().await? & 0x0f;
+        let length = match self.stream.read_u8().await? & 0x7f {
+            126 => usize::from(self.stream.read_u16().await?),
+            127 => usize::try_from(self.stream.read_u64().await?).unwrap_or(usize::MAX),
+            length => usize::from(length),
+        };
+        let mut payload = Vec::new();
+        let read = (&mut self.stream)
+            .take(length as u64)
+            .read_to_end(&mut payload)
+            .await?;
+        if read < length {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok((opcode, payload))
+    }
+
+    /// Writes a sentence into the client's lane.
+    pub fn note(&self, words: &str) {
+        self.recorder.push(Entry::Note(words.to_owned()));
+    }
+}

@@ -1,0 +1,66 @@
+//! Pings, and clients that answer none.
+
+use harness::scenario::{Outcome, Scenario, ensure};
+use harness::stage::Stage;
+use harness::system::Settings;
+
+const GAUGE: &str = "websocket_active_connections";
+/// The default of `WEBSOCKET_MAX_CONNECTIONS_PER_USER` (contract, Connection limit), less the one that answers.
+const SILENT: usize = 4;
+
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::new(
+            "resilience/liveness/silent-clients",
+            "a client that answers pings stays, one that does not is closed with 1001, and its place is free",
+            silent_clients,
+        )
+        .proves([
+            "connections.pinged",
+            "connections.idle-closed",
+            "connections.slot-freed",
+            "close.reason-is-json",
+            "metrics.gauges-return",
+        ])
+        .on_own_system(
+            Settings::default()
+                .websocket("WEBSOCKET_PING_INTERVAL", "1")
+                .websocket("WEBSOCKET_IDLE_TIMEOUT", "3"),
+        ),
+    ]
+}
+
+async fn silent_clients(stage: Stage) -> Outcome {
+    stage.until_metric(GAUGE, 0).await?;
+    let teacher = stage.user("teacher");
+    let answering = stage.connect(&teacher).await?;
+    let mut silent = Vec::new();
+    for _ in 0..SILENT {
+        silent.push(stage.connect_raw(&teacher).await?);
+    }
+    stage.until_metric(GAUGE, 5).await?;
+    let sixth = stage.connect(&teacher).await?;
+    sixth.expect_close(4000, "QUOTA_EXCEEDED").await?;
+
+    for client in &mut silent {
+        let farewell = client.expect_close(1001, "IDLE_TIMEOUT").await?;
+        ensure(farewell.pings > 0, || {
+            "a client was closed as idle without one ping to answer".to_owned()
+        })?;
+        client.note("it was pinged before");
+    }
+    answering.expect_pings(2).await?;
+    let mut clients = vec![answering];
+    for _ in 0..SILENT {
+        clients.push(stage.connect(&teacher).await?);
+    }
+    stage
+        .publish_bytes(&teacher, "hello", br#"{"event":"hello","data":{}}"#)
+        .await?;
+    stage.settle().await?;
+
+    for client in &clients {
+        client.close().await?;
+    }
+    stage.until_metric(GAUGE, 0).await
+}
