@@ -461,3 +461,43 @@ fn shown_answer(answer: &fixture::Answer, values: &Placeholders) -> flow::Respon
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    #[rstest]
+    #[case::of_the_type(json!({"id": "b-1", "count": 7, "new": true}), &[])]
+    #[case::not_of_the_type(
+        json!({"id": "b-1", "count": "7"}),
+        &["$.count -> Expected '7' (String) to be an integer"]
+    )]
+    #[case::an_example_without_a_rule(
+        json!({"id": "b-2", "count": 7}),
+        &["$.id -> Expected 'b-2' (String) to be equal to 'b-1' (String)"]
+    )]
+    fn with_rules_an_expected_answer_is_an_example(
+        #[case] body: Value,
+        #[case] sentences: &[&str],
+    ) {
+        let expected: fixture::ExpectedResponse = serde_json::from_value(json!({
+            "status": 200,
+            "json": {"id": "{batch_id}", "count": 2},
+            "matching": {"body": {"$.count": {"matchers": [{"match": "integer"}]}}},
+        }))
+        .unwrap();
+        let matching = expected.matching.as_ref().unwrap();
+        let values = Placeholders(vec![("{batch_id}".into(), "b-1".into())]);
+        let reply = Reply {
+            status: 200,
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: body.to_string().into_bytes(),
+        };
+        assert_eq!(
+            check_by_rules(matching, &expected, &values, &reply),
+            sentences
+        );
+    }
+}

@@ -91,3 +91,61 @@ pub fn slug(text: &str) -> String {
     slug.truncate(60);
     slug.trim_end_matches('_').to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn files(paths: &[&str]) -> Files {
+        let texts = paths
+            .iter()
+            .map(|path| ((*path).to_owned(), "new".to_owned()));
+        Files {
+            texts: texts.collect(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Every file below `root`, temporary ones too.
+    fn written(root: &Path) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(root.join("a")).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            found.push((name, fs::read_to_string(path).unwrap()));
+        }
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn one_file_that_exists_keeps_all_from_being_written() {
+        let root = tempfile::tempdir().unwrap();
+        let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        fs::create_dir(root.path().join("a")).unwrap();
+        fs::write(root.path().join("a/2.json"), "old").unwrap();
+        let files = files(&["a/1.json", "a/2.json"]);
+
+        let problem = files.write(root.path(), Existing::Keep).unwrap_err();
+        assert_eq!(
+            problem.to_string(),
+            "a/2.json: exists already: --force replaces it"
+        );
+        assert_eq!(written(root.path()), [pair("2.json", "old")]);
+
+        files.write(root.path(), Existing::Replace).unwrap();
+        assert_eq!(
+            written(root.path()),
+            [pair("1.json", "new"), pair("2.json", "new")]
+        );
+    }
+
+    #[rstest]
+    #[case::words("A teacher's batch", "a_teacher_s_batch")]
+    #[case::path("GET /v1/../x.", "get_v1_x")]
+    #[case::nothing("…", "")]
+    fn a_name_is_of_plain_letters(#[case] text: &str, #[case] name: &str) {
+        assert_eq!(slug(text), name);
+    }
+}

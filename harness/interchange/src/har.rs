@@ -102,11 +102,14 @@ pub fn import(name: &str, text: &str, known: &Known<'_>) -> Result<Files, Proble
             notifications(&mut files, &source, entry)?;
         } else if is_call && (200..=599).contains(&entry.response.status) {
             let exchange = exchange(entry, path).map_err(|words| Problem::new(&source, words))?;
-            let title = slug(&exchange.title);
-            let (folder, fixture) = exchange
+            let (folder, mut fixture) = exchange
                 .into_fixture(known)
                 .map_err(|words| Problem::new(&source, words))?;
-            let path = free(&files, &format!("{folder}/{title}"));
+            let Request { method, path, .. } = &fixture.request;
+            let plain = path.split('?').next().unwrap_or_default();
+            let status = fixture.response.status;
+            fixture.title = format!("{method} {plain} is answered with {status}");
+            let path = free(&files, &format!("{folder}/{}", slug(&fixture.title)));
             files.add(&source, path, &json!(fixture))?;
         } else {
             left_out += 1;
@@ -207,13 +210,11 @@ fn exchange(entry: &Entry, path: String) -> Result<Exchange, String> {
         contains: Vec::new(),
         absent: Vec::new(),
     };
-    free_values(&mut response, &came, &sent);
+    let is_pipeline = status == 202 && request.path.ends_with("/pipelines");
+    free_values(&mut response, is_pipeline, &came, &sent);
     Ok(Exchange {
-        title: format!(
-            "{} {} is answered with {status}",
-            request.method,
-            plain(&request.path)
-        ),
+        // The path in it is not yet free of ids.
+        title: String::new(),
         caller: if token.is_some() {
             Caller::Teacher
         } else {
@@ -227,15 +228,23 @@ fn exchange(entry: &Entry, path: String) -> Result<Exchange, String> {
 /// Puts `<uuid>` and its like for what the gateway makes anew for every answer.
 fn free_values(
     response: &mut ExpectedResponse,
+    is_pipeline: bool,
     came: &BTreeMap<String, String>,
     sent: &BTreeMap<String, String>,
 ) {
     let is_error = is_own_error(response);
+    // What a service behind the gateway said comes back as it was.
+    if !is_error && !is_pipeline {
+        return;
+    }
     let Some(json) = &mut response.json else {
         return;
     };
     if let (Some(id), None) = (came.get("x-correlation-id"), sent.get("x-correlation-id")) {
         replace(json, id, "<uuid>");
+    }
+    if is_pipeline {
+        json["message"] = json!("<text>");
     }
     if is_error {
         json["error"]["timestamp"] = json!("<timestamp>");
@@ -311,10 +320,6 @@ fn path_of(url: &str) -> String {
     } else {
         format!("{path}?{}", kept.join("&"))
     }
-}
-
-fn plain(path: &str) -> &str {
-    path.split('?').next().unwrap_or_default()
 }
 
 fn query_value<'a>(url: &'a str, name: &str) -> Option<&'a str> {

@@ -104,7 +104,7 @@ fn received_notifications_become_fixtures() {
 #[test]
 fn calls_of_the_gateway_become_fixtures_without_secrets() {
     let class = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
-    let body = json!([{"id": class, "owner": USER, "request": "made-by-the-gateway"}]);
+    let body = json!([{"id": class, "owner": USER}]);
     let entries = json!([
         call(&format!("/v1/classes/{class}"), 200, &body),
         call("/styles.css", 200, &json!("")),
@@ -127,8 +127,25 @@ fn calls_of_the_gateway_become_fixtures_without_secrets() {
     );
     assert_eq!(
         fixture["response"]["json"],
-        json!([{"id": "{class_id}", "owner": "{user_id}", "request": "<uuid>"}])
+        json!([{"id": "{class_id}", "owner": "{user_id}"}])
     );
+}
+
+#[test]
+fn what_the_gateway_makes_anew_is_free() {
+    let error = json!({"error": {
+        "code": "RESOURCE_NOT_FOUND", "message": "No such batch.", "correlation_id": "made-by-the-gateway",
+        "service": "api_gateway", "timestamp": "2025-07-01T08:00:00Z", "details": {},
+    }});
+    let files = import(&har_of(json!([call("/v1/batches/7/status", 404, &error)]))).unwrap();
+    let path = files.texts.keys().next().unwrap();
+    let mut expected = error;
+    expected["error"]["message"] = json!("<text>");
+    expected["error"]["correlation_id"] = json!("<uuid>");
+    expected["error"]["timestamp"] = json!("<timestamp>");
+    let fixture = read(&files, path);
+    assert_eq!(fixture["response"]["json"], expected);
+    assert_eq!(fixture["downstream"]["response"]["status"], 404);
 }
 
 #[rstest]
