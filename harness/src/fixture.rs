@@ -13,7 +13,7 @@ use serde_json::Value;
 pub use ::contract::nearest;
 
 use crate::contract;
-use crate::matching::{self, Matching};
+use crate::matching::{Body, Keys, Matching};
 
 /// The folder of the notification fixtures, relative to the workspace.
 pub const NOTIFICATIONS: &str = "contracts/fixtures/notifications";
@@ -287,9 +287,8 @@ pub fn notification_from(path: &str, text: &str) -> Result<Fixture<Notification>
         });
     }
     if let Some(matching) = &fixture.content.matching {
-        let expected = matching.of_message(&message);
-        let actual = matching::message_contents(&message);
-        if let Some(problem) = matching::message(&expected, &actual).first() {
+        let body = Body::Json(message);
+        if let Some(problem) = matching.body(&body, &body, Keys::MayBeMore).first() {
             return Err(FixtureError {
                 place: place(path, text, "\"matching\""),
                 problem: format!("/message is not what /matching says: {problem}"),

@@ -10,7 +10,7 @@ use crate::expectation;
 use crate::fixture::{self, Caller, Fixture, Interaction};
 use crate::flow::{self, Actor, Entry, Recorder};
 use crate::http::{self, Call, CallBody, Reply};
-use crate::matching::{self, Matching};
+use crate::matching::{Body, Keys, Matching, Response};
 use crate::scenario::{Outcome, ensure};
 use crate::stage::Stage;
 use crate::token::Claims;
@@ -218,11 +218,9 @@ impl<'a> Arrived<'a> {
             fields,
         ));
         if let (Some(json), Some(matching)) = (&expected.json, &expected.matching) {
-            let example = values.fill_json(json).to_string();
-            let found = matching::request_body(
-                &matching.of_request(example.into_bytes()),
-                &matching::http_request(self.request.body.clone()),
-            );
+            let example = Body::Json(values.fill_json(json));
+            let actual = Body::read(&self.request.body, None);
+            let found = matching.body(&example, &actual, Keys::AreThese);
             problems.extend(
                 found
                     .iter()
@@ -308,23 +306,26 @@ fn check_by_rules(
     values: &Placeholders,
     reply: &Reply,
 ) -> Vec<String> {
-    let headers = expected
-        .headers
-        .iter()
-        .map(|(name, value)| (name.clone(), values.fill(value)));
+    let headers = expected.headers.iter();
     let body = match (&expected.json, &expected.text) {
-        (Some(json), _) => Some(values.fill_json(json).to_string().into_bytes()),
-        (None, Some(text)) => Some(values.fill(text).into_bytes()),
-        (None, None) => None,
+        (Some(json), _) => Body::Json(values.fill_json(json)),
+        (None, Some(text)) if text.is_empty() => Body::Empty,
+        (None, Some(text)) => Body::Text(values.fill(text)),
+        (None, None) => Body::Missing,
     };
-    matching::response(
-        &matching.of_response(expected.status, headers, body),
-        &matching::http_response(
-            reply.status,
-            reply.headers.iter().cloned(),
-            Some(reply.body.clone()),
-        ),
-    )
+    let example = Response {
+        status: expected.status,
+        headers: headers
+            .map(|(name, value)| (name.to_lowercase(), values.fill(value)))
+            .collect(),
+        body,
+    };
+    let actual = Response {
+        status: reply.status,
+        headers: reply.headers.iter().cloned().collect(),
+        body: Body::read(&reply.body, reply.header("content-type")),
+    };
+    matching.response(&example, &actual)
 }
 
 /// A sentence for each way in which status, headers and body of `reply` are not those expected; in `shown`, values that
@@ -472,11 +473,11 @@ mod tests {
     #[case::of_the_type(json!({"id": "b-1", "count": 7, "new": true}), &[])]
     #[case::not_of_the_type(
         json!({"id": "b-1", "count": "7"}),
-        &["$.count -> Expected '7' (String) to be an integer"]
+        &["$.count: expected an integer, got \"7\""]
     )]
     #[case::an_example_without_a_rule(
         json!({"id": "b-2", "count": 7}),
-        &["$.id -> Expected 'b-2' (String) to be equal to 'b-1' (String)"]
+        &["$.id: expected \"b-1\", got \"b-2\""]
     )]
     fn with_rules_an_expected_answer_is_an_example(
         #[case] body: Value,

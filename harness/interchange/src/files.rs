@@ -23,6 +23,12 @@ impl Files {
     /// Adds `fixture` as the file `path`. `source` is what it comes from, for messages. Fails if it is no good fixture,
     /// or is a second one of that name.
     pub fn add(&mut self, source: &str, path: String, fixture: &Value) -> Result<(), Problem> {
+        if path.ends_with("/.json") || path.ends_with("..json") {
+            return Err(Problem::new(
+                source,
+                "has no description to name a file after",
+            ));
+        }
         let mut text = serde_json::to_string_pretty(fixture)
             .unwrap_or_else(|error| panic!("JSON can be written: {error}"));
         text.push('\n');

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use harness::fixture::{self, Fixture, Interaction};
+use harness::fixture::{self, Interaction};
+use harness::matching::{Body, Keys, Matching};
 use harness::{contract, workspace};
 use interchange::exchange::Known;
 use interchange::{Files, Problem, pact};
-use pact_models::pact::load_pact_from_json;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -91,27 +91,28 @@ fn comments_hold_only_what_a_pact_has_no_word_for() {
     }
 }
 
+/// What a provider would answer in the examples' words is what the consumer expects.
 #[test]
-fn consumers_tools_read_what_is_exported() {
-    let interactions: Vec<Fixture<Interaction>> = fixture::interactions().unwrap();
+fn examples_are_as_their_rules_say() {
+    let interactions = fixture::interactions().unwrap();
     let notifications = fixture::notifications().unwrap();
-    let count = [interactions.len(), notifications.len()];
-    for (exported, count) in pact::export(&interactions, &notifications)
-        .iter()
-        .zip(count)
-    {
-        let pact = load_pact_from_json(&exported.file, &exported.json).unwrap();
-        assert_eq!(pact.interactions().len(), count);
-        for interaction in pact.interactions() {
-            if let Some(http) = interaction.as_v4_http() {
-                // What a provider would answer in the examples' words is what the consumer expects.
-                assert_eq!(
-                    harness::matching::response(&http.response, &http.response),
-                    Vec::<String>::new(),
-                    "{}",
-                    http.description
-                );
-            }
+    for exported in pact::export(&interactions, &notifications) {
+        for interaction in exported.json["interactions"].as_array().unwrap() {
+            let (part, body) = match interaction.get("response") {
+                Some(response) => (response, &response["body"]["content"]),
+                None => (interaction, &interaction["contents"]["content"]),
+            };
+            let rules = part.get("matchingRules").cloned().unwrap_or(json!({}));
+            let body = Body::Json(body.clone());
+            let found = Matching::try_from(rules)
+                .unwrap()
+                .body(&body, &body, Keys::AreThese);
+            assert_eq!(
+                found,
+                Vec::<String>::new(),
+                "{}",
+                interaction["description"]
+            );
         }
     }
 }
@@ -267,6 +268,10 @@ fn with(mut value: Value, pointer: &str, name: &str, member: Value) -> Value {
     &pact_of(get("/v1/classes/", 418)),
     "p.json: \"d\": no fixture in contracts/fixtures/gateway/classes has a GET with a 418, so what it proves is not \
      known: say it with --proves ID"
+)]
+#[case::description(
+    &pact_of(with(get("/v1/classes/", 200), "", "description", json!("…"))),
+    "p.json: \"…\": has no description to name a file after"
 )]
 #[case::event(
     &pact_of(message("clas_created")),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use harness::fixture::{Caller, Fixture, Interaction, Notification};
-use pact_models::path_exp::DocPath;
+use harness::matching::Path;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
@@ -183,7 +183,7 @@ impl Part {
     }
 
     fn json_body(&mut self, json: &Value) {
-        let content = self.content(&DocPath::root(), json);
+        let content = self.content(&Path::root(), json);
         let body = body(content, "application/json");
         self.json.insert("body".into(), body);
     }
@@ -199,7 +199,7 @@ impl Part {
     }
 
     /// `json` with examples in it, what they are examples of noted.
-    fn content(&mut self, path: &DocPath, json: &Value) -> Value {
+    fn content(&mut self, path: &Path, json: &Value) -> Value {
         match json {
             Value::String(text) => {
                 if let Some((_, example, rules)) =
@@ -216,16 +216,11 @@ impl Part {
             Value::Array(values) => values
                 .iter()
                 .enumerate()
-                .map(|(index, value)| self.content(&path.join_index(index), value))
+                .map(|(index, value)| self.content(&path.element(index), value))
                 .collect(),
             Value::Object(members) => members
                 .iter()
-                .map(|(name, value)| {
-                    (
-                        example(name),
-                        self.content(&path.join_field(name.as_str()), value),
-                    )
-                })
+                .map(|(name, value)| (example(name), self.content(&path.member(name), value)))
                 .collect(),
             other => other.clone(),
         }

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use contract::Problem;
 use harness::fixture::{
     Caller, ExpectedResponse, INTERACTIONS, Interaction, NOTIFICATIONS, PLACEHOLDERS, Request,
     nearest,
 };
-use harness::matching::Matching;
-use pact_models::bodies::OptionalBody;
-use pact_models::path_exp::DocPath;
-use pact_models::provider_states::ProviderState;
-use pact_models::v4::async_message::AsynchronousMessage;
-use pact_models::v4::synch_http::SynchronousHttp;
+use harness::matching::{Matching, Path};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
@@ -96,16 +93,14 @@ fn message(
     source: &str,
     notes: &mut Vec<String>,
 ) -> Result<(String, Value), String> {
-    let message =
-        AsynchronousMessage::from_json(interaction, 0).map_err(|error| format!("{error:#}"))?;
-    let content = match content(&message.contents.contents)? {
+    let content = match content(interaction, "contents")? {
         Some(Content::Json(json)) => json,
         _ => return Err("is no JSON message".into()),
     };
     let rules = interaction.get("matchingRules").cloned();
     let is_own = interaction["comments"].get(REST).is_some();
     let mut fixture = json!({
-        "title": title(&message.description, &message.provider_states),
+        "title": title(interaction),
         "message": content,
     });
     let mut rules = rules.unwrap_or(json!({}));
@@ -127,7 +122,7 @@ fn message(
         _ => format!(
             "{}.{}",
             event.ok_or("has no event: a notification is {\"event\": …, \"data\": {…}}")?,
-            slug(&message.description)
+            slug(interaction["description"].as_str().unwrap_or_default())
         ),
     };
     Ok((format!("{NOTIFICATIONS}/{name}.json"), fixture))
@@ -166,7 +161,6 @@ pub(super) struct Plain {
 }
 
 pub(super) fn plain(interaction: &Value) -> Result<Plain, String> {
-    let pact = SynchronousHttp::from_json(interaction, 0).map_err(|error| format!("{error:#}"))?;
     let is_own = interaction["comments"].get(REST).is_some();
     let (request, response) = (&interaction["request"], &interaction["response"]);
 
@@ -181,14 +175,14 @@ pub(super) fn plain(interaction: &Value) -> Result<Plain, String> {
         (Some(_), _) => Caller::Teacher,
     };
     let mut sent = Request {
-        method: pact.request.method.clone(),
-        path: pact.request.path.clone(),
+        method: text(request, "method")?.to_uppercase(),
+        path: text(request, "path")?.to_owned(),
         headers,
         json: None,
         text: None,
         multipart: None,
     };
-    match content(&pact.request.body) {
+    match content(request, "body") {
         Ok(Some(Content::Json(json))) => sent.json = Some(json),
         // The parts of an exported form are in its comments.
         Ok(Some(Content::Form)) if is_own => {}
@@ -217,7 +211,10 @@ pub(super) fn plain(interaction: &Value) -> Result<Plain, String> {
     sent.path += &query(&request["query"]);
 
     let mut came = ExpectedResponse {
-        status: pact.response.status,
+        status: response["status"]
+            .as_u64()
+            .and_then(|status| u16::try_from(status).ok())
+            .ok_or("its response has no status")?,
         headers: self::headers(response),
         absent_headers: Vec::new(),
         json: None,
@@ -226,7 +223,7 @@ pub(super) fn plain(interaction: &Value) -> Result<Plain, String> {
         contains: Vec::new(),
         absent: Vec::new(),
     };
-    match content(&pact.response.body) {
+    match content(response, "body") {
         Ok(Some(Content::Json(json))) => came.json = Some(json),
         Ok(Some(Content::Text(text))) => came.text = Some(text),
         Ok(Some(Content::Form)) => {
@@ -251,7 +248,7 @@ pub(super) fn plain(interaction: &Value) -> Result<Plain, String> {
         came.matching = Some(Matching::try_from(rules)?);
     }
 
-    let title = title(&pact.description, &pact.provider_states);
+    let title = title(interaction);
     let json =
         json!({"title": title, "proves": [], "caller": caller, "request": sent, "response": came});
     Ok(Plain {
@@ -266,10 +263,13 @@ pub(super) fn plain(interaction: &Value) -> Result<Plain, String> {
 }
 
 /// The description, with the states that are more than the values of a run.
-fn title(description: &str, states: &[ProviderState]) -> String {
+fn title(interaction: &Value) -> String {
+    let description = interaction["description"].as_str().unwrap_or_default();
+    let states = interaction["providerStates"].as_array();
     let given: Vec<&str> = states
-        .iter()
-        .map(|state| state.name.as_str())
+        .into_iter()
+        .flatten()
+        .filter_map(|state| state["name"].as_str())
         .filter(|name| !name.is_empty() && *name != STATE)
         .collect();
     if given.is_empty() {
@@ -277,6 +277,11 @@ fn title(description: &str, states: &[ProviderState]) -> String {
     } else {
         format!("{description}, given {}", given.join(" and "))
     }
+}
+
+fn text<'a>(request: &'a Value, member: &str) -> Result<&'a str, String> {
+    let text = request[member].as_str();
+    text.ok_or_else(|| format!("its request has no {member}"))
 }
 
 /// The rest of an exported fixture's key, which is its path.
@@ -298,28 +303,44 @@ enum Content {
     Form,
 }
 
-fn content(body: &OptionalBody) -> Result<Option<Content>, &'static str> {
-    let (bytes, kind) = match body {
-        OptionalBody::Present(bytes, kind, _) => (bytes, kind),
-        OptionalBody::Missing => return Ok(None),
-        OptionalBody::Empty | OptionalBody::Null => {
-            return Ok(Some(Content::Text(String::new())));
-        }
+/// The body that is the member `name` of `part`.
+fn content(part: &Value, name: &str) -> Result<Option<Content>, &'static str> {
+    let Some(body) = part.get(name) else {
+        return Ok(None);
     };
-    let kind = kind.as_ref();
-    if kind.is_some_and(|kind| kind.main_type == "multipart") {
+    let content = match body.get("content") {
+        None | Some(Value::Null) => return Ok(Some(Content::Text(String::new()))),
+        Some(content) => content,
+    };
+    let fields = headers(part);
+    let kind = body["contentType"].as_str();
+    let kind = kind.or(fields.get("content-type").map(String::as_str));
+    if kind.is_some_and(|kind| kind.starts_with("multipart/")) {
         return Ok(Some(Content::Form));
     }
-    if kind.is_none_or(|kind| kind.is_json())
-        && let Ok(json) = serde_json::from_slice(bytes)
-    {
-        return Ok(Some(Content::Json(json)));
+    let is_json = kind.is_none_or(|kind| kind.contains("json"));
+    let text = match (&body["encoded"], content) {
+        (Value::Bool(true), Value::String(text)) => decoded(text)?,
+        (Value::String(encoding), Value::String(text))
+            if encoding.eq_ignore_ascii_case("base64") =>
+        {
+            decoded(text)?
+        }
+        (Value::String(_), Value::String(text)) => text.clone(),
+        (_, Value::String(text)) if !is_json || text.is_empty() => text.clone(),
+        (_, json) => return Ok(Some(Content::Json(json.clone()))),
+    };
+    match serde_json::from_str(&text) {
+        Ok(json) if is_json => Ok(Some(Content::Json(json))),
+        Err(_) if is_json && !text.is_empty() => Err("is no JSON"),
+        _ => Ok(Some(Content::Text(text))),
     }
-    match std::str::from_utf8(bytes) {
-        Ok(_) if kind.is_some_and(|kind| kind.is_json()) => Err("is no JSON"),
-        Ok(text) => Ok(Some(Content::Text(text.to_owned()))),
-        Err(_) => Err("has a binary body, which is not supported"),
-    }
+}
+
+fn decoded(text: &str) -> Result<String, &'static str> {
+    let bytes = BASE64_STANDARD.decode(text);
+    let bytes = bytes.map_err(|_| "has a body that is no base64")?;
+    String::from_utf8(bytes).map_err(|_| "has a binary body, which is not supported")
 }
 
 fn headers(part: &Value) -> BTreeMap<String, String> {
@@ -399,9 +420,7 @@ fn generate(
                 "path" => Some(&mut *path),
                 "header" => headers.get_mut(&place.to_lowercase()),
                 "body" => {
-                    let pointer = DocPath::new(place.as_str())
-                        .and_then(|path| path.as_json_pointer())
-                        .map_err(|error| format!("{what}: {error}"))?;
+                    let pointer = Path::read(place)?.pointer().unwrap_or_default();
                     let value = json.as_mut().and_then(|json| json.pointer_mut(&pointer));
                     match value {
                         Some(value) => {
@@ -459,10 +478,8 @@ fn typed_words(rules: &mut Value, response: &mut ExpectedResponse) {
     }
     if let Some(Value::Object(body)) = categories.get_mut("body") {
         body.retain(|path, rules| {
-            let pointer = DocPath::new(path.as_str()).and_then(|path| path.as_json_pointer());
-            let value = pointer
-                .ok()
-                .and_then(|pointer| response.json.as_mut()?.pointer_mut(&pointer));
+            let pointer = Path::read(path).ok().and_then(|path| path.pointer());
+            let value = pointer.and_then(|pointer| response.json.as_mut()?.pointer_mut(&pointer));
             match (word(rules), value) {
                 (Some(word), Some(value)) => {
                     *value = json!(word);
