@@ -121,9 +121,11 @@ enum Channels {
 fn pushes(users: impl Iterator<Item = usize>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for user in users {
-        // A push has the form of a command.
+        // A push has the form of a command, but for its first byte.
         let channel = format!("ws:user-{user}");
+        let push = bytes.len();
         resp::command(&mut bytes, &[b"message", channel.as_bytes(), &PAYLOAD]);
+        bytes[push] = b'>';
     }
     bytes
 }

@@ -234,6 +234,48 @@ mod tests {
     }
 
     #[rstest]
+    #[case::defaults("", &[], Algorithm::HS256, "huleedu-platform", "huleedu-identity-service")]
+    #[case::others(
+        "API_GATEWAY_",
+        &[("JWT_ALGORITHM", "HS512"), ("JWT_AUDIENCE", "platform"), ("JWT_ISSUER", "identity")],
+        Algorithm::HS512,
+        "platform",
+        "identity"
+    )]
+    fn the_environment_says_which_tokens_are_good(
+        #[case] prefix: &str,
+        #[case] variables: &[(&str, &str)],
+        #[case] algorithm: Algorithm,
+        #[case] audience: &str,
+        #[case] issuer: &str,
+    ) {
+        let mut environment: Environment = [("JWT_SECRET_KEY", "secret")]
+            .iter()
+            .chain(variables)
+            .map(|(name, value)| (format!("{prefix}{name}"), (*value).to_owned()))
+            .collect();
+        let verifier = Verifier::from_environment(&mut environment, prefix);
+        let verifier = environment.finish(verifier).ok().unwrap();
+        let claims = json!({"sub": "teacher", "exp": FAR, "aud": audience, "iss": issuer});
+        let token = signed(&claims, algorithm, "secret");
+        assert_eq!(verifier.verify(&token).unwrap().user_id, "teacher");
+    }
+
+    #[rstest]
+    #[case::unknown("HS1")]
+    #[case::none("none")]
+    fn an_algorithm_that_proves_nothing_is_no_setting(#[case] algorithm: &str) {
+        let variables = [("JWT_SECRET_KEY", "secret"), ("JWT_ALGORITHM", algorithm)];
+        let mut environment: Environment = variables
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into_iter()
+            .collect();
+        let verifier = Verifier::from_environment(&mut environment, "");
+        let error = environment.finish(verifier).err().unwrap().to_string();
+        assert!(error.contains("JWT_ALGORITHM"), "{error}");
+    }
+
+    #[rstest]
     #[case::nothing("", Refusal::Missing)]
     #[case::garbage("garbage", Refusal::Malformed)]
     // {"alg":"none","typ":"JWT"} . the claims above, unsigned

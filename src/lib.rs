@@ -5,10 +5,12 @@
 //! - [`auth`]: what makes a token acceptable, and the words for why one is not
 //! - [`settings`]: configuration from the environment, every bad variable named at once
 //! - [`telemetry`]: logs as JSON lines, and traces for a collector
+//! - [`listener`]: where clients come in
 //! - [`shutdown`]: SIGTERM and SIGINT as one cancellation
 
 pub mod auth;
 pub mod gateway;
+pub mod listener;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;

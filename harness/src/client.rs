@@ -320,6 +320,24 @@ impl Client {
         })
     }
 
+    /// Waits until this many texts have been received, fences not counted.
+    pub async fn expect_texts(&self, count: usize) -> Outcome {
+        let arrived = |state: &State| state.texts.len() >= count;
+        let came = self
+            .until(|state| (arrived(state) || state.ended.is_some()).then(|| arrived(state)))
+            .await;
+        ensure(came == Some(true), || {
+            let ended = self
+                .ended()
+                .unwrap_or_else(|| format!("no more came in {} s", PATIENCE.as_secs()));
+            format!(
+                "{} should have received {count} messages and has {}: {ended}",
+                self.name(),
+                self.texts().len()
+            )
+        })
+    }
+
     /// Waits until the server has pinged this many times.
     pub async fn expect_pings(&self, count: usize) -> Outcome {
         let came = self

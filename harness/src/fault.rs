@@ -20,13 +20,13 @@ const METRIC_INTERVAL: Duration = Duration::from_millis(15);
 impl Stage {
     /// Kills Redis: every connection to it is gone, and nothing listens where it was.
     pub async fn kill_redis(&self) -> Outcome {
-        self.operator("kills redis");
+        self.operator_notes("kills redis");
         self.of_system(self.system().kill(Part::Redis).await)
     }
 
     /// Starts Redis again, empty, and waits until the websocket service has found it by itself.
     pub async fn start_redis(&self) -> Outcome {
-        self.operator("starts redis again");
+        self.operator_notes("starts redis again");
         self.of_system(self.system().start_redis().await)?;
         self.lines().reopen(self.system()).await?;
         until_accepting(self.system(), self.lines())
@@ -36,7 +36,7 @@ impl Stage {
 
     /// Sends SIGTERM to `part`.
     pub async fn terminate(&self, part: Part) -> Outcome {
-        self.operator(&format!("sends SIGTERM to {part}"));
+        self.operator_notes(&format!("sends SIGTERM to {part}"));
         self.of_system(self.system().terminate(part).await)
     }
 
@@ -52,7 +52,7 @@ impl Stage {
         ensure(exit.status == Some(0), || {
             format!("{part} should have ended with exit status 0; it {exit}")
         })?;
-        self.operator(&format!("{part} {exit}"));
+        self.operator_notes(&format!("{part} {exit}"));
         Ok(())
     }
 
@@ -60,7 +60,7 @@ impl Stage {
     /// has ended with an error and printed the variable's name.
     pub async fn expect_no_start_without(&self, absent: &str) -> Outcome {
         let part = Part::SecondWebsocketService;
-        self.operator(&format!("starts a websocket service without {absent}"));
+        self.operator_notes(&format!("starts a websocket service without {absent}"));
         self.of_system(self.system().start_second_without(absent).await)?;
         let exit = self.system().until_exit(part).await;
         let ended = exit.map_or("still runs".to_owned(), |exit| exit.to_string());
@@ -68,9 +68,9 @@ impl Stage {
             exit.is_some_and(|exit| exit.status.is_some_and(|s| s != 0)),
             || format!("without {absent} the service should end with an error; it {ended}"),
         )?;
-        self.operator("it ends with an error");
+        self.operator_notes("it ends with an error");
         self.until_printed(part, absent).await?;
-        self.operator(&format!("and names {absent}"));
+        self.operator_notes(&format!("and names {absent}"));
         Ok(())
     }
 
@@ -110,7 +110,7 @@ impl Stage {
                 user.name
             )));
         }
-        self.operator(&format!("{} gets no upgrade any more", user.name));
+        self.operator_notes(&format!("{} gets no upgrade any more", user.name));
         Ok(())
     }
 
@@ -119,27 +119,32 @@ impl Stage {
     /// A metric has no event, so it is asked again and again.
     pub async fn until_metric(&self, name: &str, value: u32) -> Outcome {
         let deadline = Instant::now() + PATIENCE;
-        let wanted = format!("{name} {value}");
         loop {
-            let call = Call::get("/metrics");
-            let reply = call
-                .send(self.lines().http(), self.system().websocket)
-                .await?;
-            let text = reply.text();
-            let line = text.lines().find(|line| {
-                let mut words = line.split(' ');
-                words.next() == Some(name)
-            });
-            if line == Some(wanted.as_str()) {
-                self.operator(&format!("reads /metrics until it says {wanted}"));
+            let read = self.metric(name).await?;
+            if read == f64::from(value) {
+                self.operator_notes(&format!("reads /metrics until {name} is {value}"));
                 return Ok(());
             }
             ensure(Instant::now() < deadline, || {
                 let seconds = PATIENCE.as_secs();
-                format!("/metrics should say {wanted}; after {seconds} s it says {line:?}")
+                format!("{name} in /metrics should be {value}; after {seconds} s it is {read}")
             })?;
             sleep(METRIC_INTERVAL).await;
         }
+    }
+
+    /// The value of the websocket service's metric `name`, one without labels, unseen by the flow.
+    pub async fn metric(&self, name: &str) -> Outcome<f64> {
+        let call = Call::get("/metrics");
+        let reply = call
+            .send(self.lines().http(), self.system().websocket)
+            .await?;
+        let text = reply.text();
+        let value = text.lines().find_map(|line| match line.split_once(' ') {
+            Some((metric, value)) if metric == name => value.parse().ok(),
+            _ => None,
+        });
+        value.ok_or_else(|| Failure::Broken(format!("/metrics has no {name}: {text}")))
     }
 
     /// Waits until `part` has printed a line that contains `words`; returns all that it has printed.
@@ -153,7 +158,8 @@ impl Stage {
         }
     }
 
-    fn operator(&self, words: &str) {
+    /// Writes a sentence into the lane of whoever runs the system.
+    pub fn operator_notes(&self, words: &str) {
         self.lane("operator", Actor::Operator)
             .push(Entry::Note(words.to_owned()));
     }

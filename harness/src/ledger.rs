@@ -21,6 +21,8 @@ pub struct Published {
     pub kind: String,
     /// The bytes.
     pub bytes: Vec<u8>,
+    /// Whether how many of its kind there are is chance: no flow counts them.
+    pub flood: bool,
 }
 
 /// What one connection was promised.
@@ -54,7 +56,15 @@ impl Ledger {
             user: user.to_owned(),
             kind: kind.to_owned(),
             bytes: bytes.to_owned(),
+            flood: false,
         });
+        number
+    }
+
+    /// Enters one of a number of messages that is chance.
+    pub fn publish_flood(&mut self, user: &str, kind: &str, bytes: &[u8]) -> usize {
+        let number = self.publish(user, kind, bytes);
+        self.0[number - 1].flood = true;
         number
     }
 

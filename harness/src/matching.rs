@@ -299,6 +299,22 @@ mod tests {
         assert_ne!(found(bad), Vec::<String>::new());
     }
 
+    /// Rules apply to what is inside of their place, but their lengths do not, nor does what they say of keys.
+    #[rstest]
+    #[case::length(json!({"match": "type", "min": 2}), json!([[1], [2]]), true)]
+    #[case::type_of(json!({"match": "type", "min": 2}), json!([[1], ["2"]]), false)]
+    #[case::keys(json!({"match": "values"}), json!({"x": {"y": 1}}), false)]
+    fn a_rule_applies_inside(#[case] rule: Value, #[case] value: Value, #[case] holds: bool) {
+        let example = if value.is_array() {
+            json!([[1]])
+        } else {
+            json!({"a": {"b": 1}})
+        };
+        let matching = Matching::try_from(json!({"body": {"$": {"matchers": [rule]}}})).unwrap();
+        let found = matching.body(&Body::Json(example), &Body::Json(value), Keys::MayBeMore);
+        assert_eq!(found.is_empty(), holds, "{found:?}");
+    }
+
     #[rstest]
     #[case::all("AND", false)]
     #[case::any("OR", true)]

@@ -1,14 +1,14 @@
 //! A WebSocket client that does only what it is told: it reads when it is asked to, answers nothing, and writes any
 //! bytes. For what no well-behaved client does.
 
-use std::time::Duration;
+use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::client::PATIENCE;
-use crate::flow::{Entry, Frame, Recorder};
+use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
 use crate::scenario::{Failure, Outcome, ensure};
 
 const TEXT: u8 = 0x1;
@@ -18,7 +18,8 @@ const PING: u8 = 0x9;
 /// A connection just upgraded, and nobody who reads it.
 pub struct RawClient {
     name: String,
-    stream: TcpStream,
+    /// Of what the service sent right behind the `101` nothing is lost.
+    stream: BufReader<TcpStream>,
     recorder: Recorder,
 }
 
@@ -36,14 +37,57 @@ pub struct Farewell {
 }
 
 impl RawClient {
-    pub(crate) fn new(name: String, stream: TcpStream, recorder: Recorder) -> Self {
+    /// Upgrades a connection to `path` at `address`; anything but `101` breaks the contract.
+    pub(crate) async fn connect(
+        name: String,
+        address: SocketAddr,
+        path: String,
+        recorder: Recorder,
+    ) -> Outcome<Self> {
+        let no_upgrade = |error: std::io::Error| {
+            Failure::System(format!("{address} gave {name} no answer: {error}"))
+        };
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        recorder.push(Entry::Request(Request {
+            method: "GET (upgrade)".into(),
+            path,
+            headers: Vec::new(),
+            body: Body::Empty,
+        }));
+        let shake = async {
+            let stream = TcpStream::connect(address).await?;
+            let mut stream = BufReader::new(stream);
+            stream.write_all(request.as_bytes()).await?;
+            let (mut head, mut line) = (String::new(), String::new());
+            while stream.read_line(&mut line).await? > 2 {
+                head.push_str(&line);
+                line.clear();
+            }
+            Ok((stream, head))
+        };
+        let (stream, head) = timeout(PATIENCE, shake)
+            .await
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+            .map_err(no_upgrade)?;
+        let status = head.lines().next().unwrap_or_default();
+        ensure(status.starts_with("HTTP/1.1 101"), || {
+            format!("{name} should have got 101 and got {status:?}")
+        })?;
+        recorder.push(Entry::Response(Response {
+            status: 101,
+            headers: Vec::new(),
+            body: Body::Empty,
+        }));
         let client = Self {
             name,
             stream,
             recorder,
         };
         client.note("from here on it neither reads nor answers");
-        client
+        Ok(client)
     }
 
     /// Writes `bytes`, which the flow calls `what`.
@@ -59,6 +103,7 @@ impl RawClient {
     pub fn reset(self) -> Outcome {
         self.note("resets the connection");
         self.stream
+            .get_ref()
             .set_zero_linger()
             .map_err(|error| Failure::Bug(format!("a socket that cannot be reset: {error}")))
     }
@@ -102,7 +147,7 @@ impl RawClient {
                         "{expected}; after {} texts and {} pings nothing came for {} s",
                         farewell.texts.len(),
                         farewell.pings,
-                        Duration::as_secs(&PATIENCE)
+                        PATIENCE.as_secs()
                     )));
                 }
             };

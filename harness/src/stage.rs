@@ -92,20 +92,15 @@ impl Lines {
         &self.http
     }
 
-    /// Connects anew to a Redis that was started again, as soon as it answers.
+    /// Connects anew to a Redis that was started again.
     pub(crate) async fn reopen(&self, system: &System) -> Outcome {
-        let deadline = Instant::now() + REDIS_DEADLINE;
-        let opened = loop {
-            match connection(system).await {
-                Err(_) if Instant::now() < deadline => sleep(REDIS_INTERVAL).await,
-                opened => break opened?,
-            }
-        };
+        let opened = connection(system).await?;
         *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = opened;
         Ok(())
     }
 }
 
+/// A connection to the system's Redis as soon as it answers.
 async fn connection(system: &System) -> Outcome<MultiplexedConnection> {
     // The URL holds the password; an address is all that a reader needs.
     let trouble = |error: redis::RedisError| {
@@ -114,11 +109,17 @@ async fn connection(system: &System) -> Outcome<MultiplexedConnection> {
     let config = redis::AsyncConnectionConfig::new()
         .set_response_timeout(Some(REDIS_DEADLINE))
         .set_connection_timeout(Some(REDIS_DEADLINE));
-    redis::Client::open(system.redis_url())
-        .map_err(trouble)?
-        .get_multiplexed_async_connection_with_config(&config)
-        .await
-        .map_err(trouble)
+    let client = redis::Client::open(system.redis_url()).map_err(trouble)?;
+    let deadline = Instant::now() + REDIS_DEADLINE;
+    loop {
+        match client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+        {
+            Err(_) if Instant::now() < deadline => sleep(REDIS_INTERVAL).await,
+            opened => return opened.map_err(trouble),
+        }
+    }
 }
 
 impl Stage {
@@ -234,8 +235,7 @@ impl Stage {
     pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
         let (name, _, recorder) = self.client_lane(user);
         let path = format!("/ws?token={}", self.token(user));
-        let stream = self.upgraded(&path, Vec::new(), &name, &recorder).await?;
-        Ok(RawClient::new(name, stream.into_inner(), recorder))
+        RawClient::connect(name, self.0.system.websocket, path, recorder).await
     }
 
     /// Waits until `user` may have one more connection: tries, unseen by the flow, until one is served.
@@ -394,6 +394,23 @@ impl Stage {
 
     /// Publishes many messages to `user`, in order, without a pause between them.
     pub async fn publish_all(&self, user: &User, kind: &str, messages: &[Vec<u8>]) -> Outcome {
+        self.publish_entered(user, kind, messages, Ledger::publish)
+            .await
+    }
+
+    /// The same for messages whose number is chance: the flow does not count them.
+    pub async fn publish_flood(&self, user: &User, kind: &str, messages: &[Vec<u8>]) -> Outcome {
+        self.publish_entered(user, kind, messages, Ledger::publish_flood)
+            .await
+    }
+
+    async fn publish_entered(
+        &self,
+        user: &User,
+        kind: &str,
+        messages: &[Vec<u8>],
+        enter: fn(&mut Ledger, &str, &str, &[u8]) -> usize,
+    ) -> Outcome {
         let recorder = self.lane("backend", Actor::Backend);
         let mut pipeline = redis::pipe();
         {
@@ -402,7 +419,7 @@ impl Stage {
                 if let Ok(value) = serde_json::from_slice(bytes) {
                     state.redactor.note_sent(&value);
                 }
-                let number = state.ledger.publish(&user.name, kind, bytes);
+                let number = enter(&mut state.ledger, &user.name, kind, bytes);
                 recorder.push(Entry::Published(number));
                 pipeline
                     .cmd("PUBLISH")

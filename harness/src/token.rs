@@ -56,6 +56,17 @@ impl Claims {
         self.with("exp", json!(now - seconds))
     }
 
+    /// The same claims with an `exp` in so many seconds.
+    pub fn expiring_in(self, seconds: i64) -> Self {
+        self.expired_for(-seconds)
+    }
+
+    /// Whether `exp` has passed by this machine's clock.
+    pub fn has_expired(&self) -> bool {
+        let now = jiff::Timestamp::now().as_second();
+        self.0["exp"].as_i64().is_some_and(|exp| exp <= now)
+    }
+
     /// The token, signed with HS256.
     pub fn sign(&self, secret: &str) -> String {
         self.sign_with(Algorithm::HS256, secret)

@@ -3,13 +3,11 @@
 //! Exits with 0 after SIGTERM or SIGINT, with 2 when the configuration is not usable and with 1 when it cannot serve.
 
 use std::io;
-use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
 use notification_services::gateway::{self, settings};
 use notification_services::settings::Environment;
-use notification_services::{shutdown, telemetry};
-use tokio::net::TcpListener;
+use notification_services::{listener, shutdown, telemetry};
 
 fn main() -> ExitCode {
     let mut environment = Environment::of_process();
@@ -38,15 +36,13 @@ fn serve(settings: settings::Settings) -> io::Result<()> {
     let served = runtime.block_on(async {
         let shutdown = shutdown::on_signal()?;
         let port = settings.port;
-        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
-            .await
-            .map_err(|error| {
-                let name = settings::PREFIX;
-                io::Error::new(
-                    error.kind(),
-                    format!("failed to listen on port {port} ({name}PORT): {error}"),
-                )
-            })?;
+        let listener = listener::on_port(port).map_err(|error| {
+            let name = settings::PREFIX;
+            io::Error::new(
+                error.kind(),
+                format!("failed to listen on port {port} ({name}PORT): {error}"),
+            )
+        })?;
         gateway::run(listener, settings, shutdown).await
     });
     // A name that is still being looked up must not keep the process.

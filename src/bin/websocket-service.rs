@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use notification_services::settings::Environment;
 use notification_services::websocket::{self, Settings};
-use notification_services::{shutdown, telemetry};
-use tokio::net::TcpListener;
+use notification_services::{listener, shutdown, telemetry};
 use tracing::info;
 
 /// One thread: what limits the service is the system's sockets, and a second thread gained little in measurements.
@@ -26,8 +25,7 @@ async fn main() -> ExitCode {
     };
     let _telemetry = telemetry::start(telemetry);
 
-    let address = ("0.0.0.0", settings.port);
-    let listener = match TcpListener::bind(address).await {
+    let listener = match listener::on_port(settings.port) {
         Ok(listener) => listener,
         Err(error) => {
             let reason = match error.kind() {
@@ -35,8 +33,8 @@ async fn main() -> ExitCode {
                 _ => error.to_string(),
             };
             eprintln!(
-                "failed to listen on {}:{}: {reason} (set WEBSOCKET_PORT to a free port)",
-                address.0, address.1
+                "failed to listen on port {}: {reason} (set WEBSOCKET_PORT to a free port)",
+                settings.port
             );
             return ExitCode::FAILURE;
         }

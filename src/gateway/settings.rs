@@ -285,7 +285,24 @@ mod tests {
         let rates = settings.rates;
         assert_eq!((rates.default, rates.pipelines, rates.files), (100, 10, 5));
         assert_eq!(rates.window, Duration::from_secs(60));
-        assert!(settings.deadlines.shutdown < Duration::from_secs(10));
+        let deadlines = settings.deadlines;
+        let seconds = [
+            (deadlines.connect, 2),
+            (deadlines.first_byte, 10),
+            (deadlines.body, 30),
+            (deadlines.upload, 300),
+            (deadlines.client, 30),
+            (deadlines.shutdown, 8), // a container gets ten
+        ];
+        for (deadline, seconds) in seconds {
+            assert_eq!(deadline, Duration::from_secs(seconds));
+        }
+        assert_eq!(settings.redis_deadline, Duration::from_millis(250));
+        assert_eq!(
+            (settings.sizes.json, settings.sizes.upload),
+            (1 << 20, 256 << 20)
+        );
+        assert_eq!(settings.environment, "development");
         assert!(settings.cors_origins.is_empty());
     }
 

@@ -1,4 +1,7 @@
 //! The one connection to Redis that carries every user's subscription: kept up, checked, and read in batches.
+//!
+//! A failover can leave the connection as it was and its other end a replica, which gets what is published to the new
+//! master late or never. So what is asked at every health interval is the role, and a replica is as good as lost.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -9,8 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::metrics::Metrics;
-use super::redis::{RedisAddress, RedisError, RedisStream};
-use super::resp::{self, Reply};
+use super::redis::{HELLO, PING, RedisAddress, RedisError, RedisStream};
+use super::resp::{self, Reply, Role};
 use super::subscriptions::{NotText, OutOfStep, Request, Subscriptions};
 
 /// How the connection to Redis is kept.
@@ -18,7 +21,7 @@ use super::subscriptions::{NotText, OutOfStep, Request, Subscriptions};
 pub struct Backplane {
     /// Where Redis is.
     pub address: RedisAddress,
-    /// How often Redis is asked whether it is there, and how long it may take to answer.
+    /// How often Redis is asked whether it is there and still the master, and how long it may take to answer.
     pub health_interval: Duration,
     /// Whom to tell what Redis says.
     pub subscriptions: Arc<Subscriptions>,
@@ -36,10 +39,16 @@ impl Backplane {
     /// Connects, and connects anew whenever the connection is lost. Does not end.
     pub async fn run(self) {
         let mut backoff = Backoff::default();
+        let mut warned = false;
         loop {
             match self.address.connect(CONNECT_DEADLINE).await {
                 Ok(stream) => {
                     info!(redis = %self.address, "connected to redis");
+                    if !stream.tells_role && !std::mem::replace(&mut warned, true) {
+                        warn!(
+                            "redis does not tell its role: a failover that keeps connections open goes unnoticed"
+                        );
+                    }
                     backoff = Backoff::default();
                     self.subscriptions.link_up();
                     let lost = self.serve(stream).await;
@@ -64,9 +73,14 @@ impl Backplane {
         &self,
         link: &mut RedisStream,
     ) -> Result<std::convert::Infallible, RedisError> {
-        let RedisStream { stream, buffer } = link;
+        let RedisStream {
+            stream,
+            buffer,
+            tells_role,
+        } = link;
+        let question = if *tells_role { HELLO } else { PING };
         let mut outgoing = Vec::new();
-        // Whether anything came since the last ping; a ping unanswered for an interval is a hung Redis.
+        // Whether anything came since the last question; one unanswered for an interval is a hung Redis.
         let mut heard = true;
         let mut health = interval_at(Instant::now() + self.health_interval, self.health_interval);
         health.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,7 +119,7 @@ impl Backplane {
                         }
                     }
                     heard = false;
-                    resp::command(&mut outgoing, &[b"PING"]);
+                    resp::command(&mut outgoing, question);
                 }
             }
         }
@@ -140,7 +154,8 @@ impl Backplane {
                 }
                 Reply::Subscribed(channel) => intake.subscribed(channel)?,
                 Reply::Unsubscribed(channel) => intake.unsubscribed(channel)?,
-                Reply::Pong | Reply::Ok => {}
+                Reply::Hello(Some(Role::Replica)) => return Err(RedisError::Replica),
+                Reply::Hello(_) | Reply::Pong | Reply::Ok => {}
                 Reply::Error(words) => return Err(RedisError::Refused(words.to_owned())),
             }
         }

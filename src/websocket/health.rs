@@ -101,6 +101,7 @@ fn summary(error: &RedisError) -> &'static str {
         RedisError::Io(_) | RedisError::Closed => "redis is not reachable",
         RedisError::Unresponsive(_) => "redis did not answer in time",
         RedisError::Refused(_) => "redis refuses to serve",
+        RedisError::Replica => "redis is a replica",
         RedisError::Malformed(_) => "what answers is not redis",
     }
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::resp::{self, Malformed, Reply};
+use super::resp::{self, Malformed, Reply, Role};
 
 /// Where Redis is, and as whom to go there. Shown without the password.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,7 +27,16 @@ pub struct RedisStream {
     pub(super) stream: TcpStream,
     /// What was read and not yet understood.
     pub(super) buffer: Vec<u8>,
+    /// Whether Redis tells its role, and hence may be asked for it again.
+    pub(super) tells_role: bool,
 }
+
+/// Asks for the role, and for RESP3, in which a subscriber too may ask anything. `ROLE` would tell as much, but is one of
+/// the commands that an ACL often forbids.
+pub(super) const HELLO: &[&[u8]] = &[b"HELLO", b"3"];
+
+/// Asks whether Redis is there.
+pub(super) const PING: &[&[u8]] = &[b"PING"];
 
 /// Why there is no connection to Redis, or no longer. Names no credentials and no address.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +53,9 @@ pub enum RedisError {
     /// Redis refused a command, in its own words.
     #[error("refused: {0}")]
     Refused(String),
+    /// Redis is a replica: what is published to its master may not reach it.
+    #[error("it is a replica")]
+    Replica,
     /// What came is not what Redis sends.
     #[error("not understood: {0}")]
     Malformed(&'static str),
@@ -73,7 +85,7 @@ impl RedisAddress {
         })
     }
 
-    /// Connects, authenticates and sees Redis answer a ping, all within `deadline`.
+    /// Connects, authenticates, and sees Redis answer a ping and be no replica, all within `deadline`.
     pub async fn connect(&self, deadline: Duration) -> Result<RedisStream, RedisError> {
         timeout(deadline, self.greet())
             .await
@@ -81,42 +93,57 @@ impl RedisAddress {
     }
 
     async fn greet(&self) -> Result<RedisStream, RedisError> {
-        let mut stream = TcpStream::connect((&*self.host, self.port)).await?;
+        let stream = TcpStream::connect((&*self.host, self.port)).await?;
         stream.set_nodelay(true)?;
-        let mut greeting = Vec::new();
+        let mut link = RedisStream {
+            stream,
+            buffer: Vec::new(),
+            tells_role: false,
+        };
         match (&self.username, &self.password) {
-            (Some(user), Some(password)) => resp::command(
-                &mut greeting,
-                &[b"AUTH", user.as_bytes(), password.as_bytes()],
-            ),
+            (Some(user), Some(password)) => {
+                link.ask(&[b"AUTH", user.as_bytes(), password.as_bytes()])
+                    .await?;
+            }
             (None, Some(password)) => {
-                resp::command(&mut greeting, &[b"AUTH", password.as_bytes()]);
+                link.ask(&[b"AUTH", password.as_bytes()]).await?;
             }
             (_, None) => {}
         }
         if self.database != 0 {
             let database = self.database.to_string();
-            resp::command(&mut greeting, &[b"SELECT", database.as_bytes()]);
+            link.ask(&[b"SELECT", database.as_bytes()]).await?;
         }
-        resp::command(&mut greeting, &[b"PING"]);
-        stream.write_all(&greeting).await?;
+        link.ask(PING).await?;
+        link.tells_role = match link.ask(HELLO).await {
+            Ok(role) => role.is_some(),
+            // Redis before version 6 does not know it, and an ACL may forbid it.
+            Err(RedisError::Refused(_)) => false,
+            Err(error) => return Err(error),
+        };
+        Ok(link)
+    }
+}
 
-        let mut buffer = Vec::new();
+impl RedisStream {
+    /// Waits for the answer to `command`, which may tell a role. To be used before any subscription.
+    async fn ask(&mut self, command: &[&[u8]]) -> Result<Option<Role>, RedisError> {
+        let mut outgoing = Vec::new();
+        resp::command(&mut outgoing, command);
+        self.stream.write_all(&outgoing).await?;
         loop {
-            let length = match resp::parse(&buffer)? {
-                Some((Reply::Pong, length)) => {
-                    buffer.drain(..length);
-                    return Ok(RedisStream { stream, buffer });
-                }
-                Some((Reply::Ok, length)) => length,
-                Some((Reply::Error(words), _)) => {
-                    return Err(RedisError::Refused(words.to_owned()));
-                }
-                Some(_) => return Err(RedisError::Malformed("a push before any subscription")),
-                None => 0,
-            };
-            buffer.drain(..length);
-            if length == 0 && stream.read_buf(&mut buffer).await? == 0 {
+            if let Some((reply, length)) = resp::parse(&self.buffer)? {
+                let answer = match reply {
+                    Reply::Hello(Some(Role::Replica)) => Err(RedisError::Replica),
+                    Reply::Hello(role) => Ok(role),
+                    Reply::Ok | Reply::Pong => Ok(None),
+                    Reply::Error(words) => Err(RedisError::Refused(words.to_owned())),
+                    _ => Err(RedisError::Malformed("a push before any subscription")),
+                };
+                self.buffer.drain(..length);
+                return answer;
+            }
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(RedisError::Closed);
             }
         }

@@ -1,4 +1,5 @@
-//! As much of the Redis protocol (RESP2) as a subscriber needs, read without copying.
+//! As much of the Redis protocol as a subscriber needs, read without copying: RESP3, and RESP2 where a server knows no
+//! more.
 
 use std::fmt;
 
@@ -18,10 +19,21 @@ pub enum Reply<'a> {
     Unsubscribed(&'a [u8]),
     /// The answer to a ping.
     Pong,
+    /// The answer to `HELLO`: what the server is, if it tells.
+    Hello(Option<Role>),
     /// Another command succeeded.
     Ok,
     /// A command was refused, in these words.
     Error(&'a str),
+}
+
+/// What a server is among those that hold the same data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The one to which everything is published.
+    Master,
+    /// Any other: what is published may reach it late, or never.
+    Replica,
 }
 
 /// The bytes are not what Redis sends to a subscriber; the words say how.
@@ -66,7 +78,9 @@ impl<'a> Reader<'a> {
     fn reply(&mut self) -> Result<Reply<'a>, Stop> {
         let (kind, line) = self.line()?;
         match kind {
-            b'*' => self.push(number(line)?),
+            // RESP3 marks pushes; in RESP2 they are arrays.
+            b'>' | b'*' => self.push(number(line)?),
+            b'%' => self.hello(elements(line)?),
             b'+' if line == b"PONG" => Ok(Reply::Pong),
             b'+' | b':' => Ok(Reply::Ok),
             b'-' => Ok(Reply::Error(
@@ -76,7 +90,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A subscriber is sent arrays that begin with a word.
+    /// A subscriber is sent lists that begin with a word.
     fn push(&mut self, elements: i64) -> Result<Reply<'a>, Stop> {
         let word = self.bulk()?;
         match (word, elements) {
@@ -102,11 +116,52 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Of the properties that answer `HELLO`, the role.
+    fn hello(&mut self, properties: usize) -> Result<Reply<'a>, Stop> {
+        let mut role = None;
+        for _ in 0..properties {
+            match self.bulk()? {
+                b"role" => {
+                    role = Some(match self.bulk()? {
+                        b"master" => Role::Master,
+                        _ => Role::Replica,
+                    });
+                }
+                _ => self.skip()?,
+            }
+        }
+        Ok(Reply::Hello(role))
+    }
+
+    /// Passes over one value with everything in it.
+    fn skip(&mut self) -> Result<(), Stop> {
+        let mut values = 1;
+        while values > 0 {
+            values -= 1;
+            let (kind, line) = self.line()?;
+            match kind {
+                b'$' | b'=' => {
+                    self.body(line)?;
+                }
+                b'*' | b'~' => values += elements(line)?,
+                b'%' => values += 2 * elements(line)?,
+                b'+' | b':' | b',' | b'#' | b'_' => {}
+                _ => return Err(Stop::Malformed("value of an unknown type")),
+            }
+        }
+        Ok(())
+    }
+
     fn bulk(&mut self) -> Result<&'a [u8], Stop> {
         let (kind, line) = self.line()?;
         if kind != b'$' {
             return Err(Stop::Malformed("element is not a bulk string"));
         }
+        self.body(line)
+    }
+
+    /// The bytes that follow the line with their length.
+    fn body(&mut self, line: &[u8]) -> Result<&'a [u8], Stop> {
         let length = usize::try_from(number(line)?)
             .map_err(|_| Stop::Malformed("bulk string of a negative length"))?;
         if length > PAYLOAD_LIMIT {
@@ -142,6 +197,15 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// How many elements a list or a map has.
+fn elements(digits: &[u8]) -> Result<usize, Stop> {
+    const MOST: usize = 1024; // a server tells about a dozen properties, and its modules
+    usize::try_from(number(digits)?)
+        .ok()
+        .filter(|elements| *elements <= MOST)
+        .ok_or(Stop::Malformed("too many elements, or fewer than none"))
+}
+
 fn number(digits: &[u8]) -> Result<i64, Stop> {
     std::str::from_utf8(digits)
         .ok()
@@ -162,6 +226,10 @@ mod tests {
 
     #[rstest]
     #[case::message(
+        b">3\r\n$7\r\nmessage\r\n$4\r\nws:u\r\n$4\r\na\r\nb\r\n",
+        Reply::Message { channel: b"ws:u", payload: b"a\r\nb" }
+    )]
+    #[case::message_in_resp2(
         b"*3\r\n$7\r\nmessage\r\n$4\r\nws:u\r\n$4\r\na\r\nb\r\n",
         Reply::Message { channel: b"ws:u", payload: b"a\r\nb" }
     )]
@@ -170,15 +238,25 @@ mod tests {
         Reply::Message { channel: b"ws:u", payload: b"" }
     )]
     #[case::subscribed(
-        b"*3\r\n$9\r\nsubscribe\r\n$4\r\nws:u\r\n:1\r\n",
+        b">3\r\n$9\r\nsubscribe\r\n$4\r\nws:u\r\n:1\r\n",
         Reply::Subscribed(b"ws:u")
     )]
     #[case::unsubscribed(
-        b"*3\r\n$11\r\nunsubscribe\r\n$4\r\nws:u\r\n:0\r\n",
+        b">3\r\n$11\r\nunsubscribe\r\n$4\r\nws:u\r\n:0\r\n",
         Reply::Unsubscribed(b"ws:u")
     )]
-    #[case::pong_while_subscribed(b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", Reply::Pong)]
+    #[case::pong_while_subscribed_in_resp2(b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", Reply::Pong)]
     #[case::pong(b"+PONG\r\n", Reply::Pong)]
+    #[case::hello_of_a_master(
+        b"%3\r\n$5\r\nproto\r\n:3\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n",
+        Reply::Hello(Some(Role::Master))
+    )]
+    #[case::hello_of_a_replica_with_modules(
+        b"%2\r\n$7\r\nmodules\r\n*2\r\n%2\r\n$4\r\nname\r\n$2\r\nvs\r\n$3\r\nver\r\n:1\r\n\
+          %1\r\n$4\r\nargs\r\n~1\r\n=5\r\ntxt:x\r\n$4\r\nrole\r\n$7\r\nreplica\r\n",
+        Reply::Hello(Some(Role::Replica))
+    )]
+    #[case::hello_that_tells_no_role(b"%1\r\n$4\r\nmode\r\n$8\r\nsentinel\r\n", Reply::Hello(None))]
     #[case::ok(b"+OK\r\n", Reply::Ok)]
     #[case::error(
         b"-NOAUTH Authentication required.\r\n",
@@ -203,6 +281,9 @@ mod tests {
     #[case::unknown_push(b"*3\r\n$5\r\nother\r\n")]
     #[case::negative_length(b"*3\r\n$-1\r\n")]
     #[case::too_long(b"*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$33554433\r\n")]
+    #[case::too_many_properties(b"%1025\r\n")]
+    #[case::fewer_than_none(b"%1\r\n$7\r\nmodules\r\n*-1\r\n")]
+    #[case::unknown_type(b"%1\r\n$7\r\nmodules\r\n?\r\n")]
     #[case::wrong_end(b"*3\r\n$7\r\nmessage!\r\n")]
     #[case::endless_line(&[b'+'; 5000])]
     fn what_redis_does_not_send_is_refused(#[case] bytes: &[u8]) {

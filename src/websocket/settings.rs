@@ -19,7 +19,8 @@ pub struct Settings {
     pub port: u16,
     /// `REDIS_URL`: the backplane.
     pub redis: RedisAddress,
-    /// `WEBSOCKET_REDIS_HEALTH_INTERVAL`: how often Redis is asked whether it is there, and how long it may take.
+    /// `WEBSOCKET_REDIS_HEALTH_INTERVAL`: how often Redis is asked whether it is there and still the master, and how long
+    /// it may take.
     pub redis_health_interval: Duration,
     /// `REDIS_CHANNEL_PREFIX`: a user's channel is `{prefix}:{user_id}`.
     pub channel_prefix: String,
@@ -164,6 +165,13 @@ mod tests {
         assert_eq!(settings.rules.ping_interval, Duration::from_secs(30));
         assert_eq!(settings.rules.idle_timeout, Duration::from_secs(300));
         assert_eq!(settings.rules.message_limit, 65_536);
+        assert_eq!(settings.redis_health_interval, Duration::from_secs(1));
+        assert_eq!(
+            (settings.queue.messages, settings.queue.bytes),
+            (1024, 1 << 20)
+        );
+        assert_eq!(settings.origins, Origins(Vec::new()));
+        assert_eq!(settings.environment, "development");
         assert!(!format!("{settings:?}").contains("secret"));
     }
 

@@ -1,7 +1,11 @@
 //! The websocket service from outside, against a Redis that says what each test tells it to.
 
+mod failover;
+mod process;
 mod scripted_redis;
 mod service;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::poll;
 use rstest::rstest;
@@ -10,7 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
-use crate::scripted_redis::Redis;
+use crate::scripted_redis::{MASTER, REPLICA, Redis};
 use crate::service::{Service, claims, token};
 
 #[tokio::test]
@@ -68,11 +72,14 @@ async fn bytes_arrive_unchanged_in_order_at_every_connection_of_the_user_and_now
 }
 
 #[rstest]
-#[case::missing("/ws")]
-#[case::empty("/ws?token=")]
-#[case::garbage("/ws/?a=b&token=garbage")]
+#[case::missing("/ws", "missing")]
+#[case::empty("/ws?token=", "missing")]
+#[case::garbage("/ws/?a=b&token=garbage", "malformed")]
 #[tokio::test]
-async fn a_refused_token_is_upgraded_and_closed_with_a_reason(#[case] path: &str) {
+async fn a_refused_token_is_upgraded_and_closed_with_a_reason(
+    #[case] path: &str,
+    #[case] result: &str,
+) {
     let (service, _redis, _link) = Service::with_redis(&[]).await;
     let id = ("x-correlation-id", "support-case-7");
     let client = service.upgrade(path, &[id]).await.expect("an upgrade");
@@ -82,13 +89,16 @@ async fn a_refused_token_is_upgraded_and_closed_with_a_reason(#[case] path: &str
     assert_eq!(reason["correlation_id"], "support-case-7");
     let outcome = "websocket_connections_total{status=\"unauthenticated\"}";
     assert_eq!(service.metric(outcome).await, 1);
+    let validation = format!("jwt_validation_total{{result=\"{result}\"}}");
+    assert_eq!(service.metric(&validation).await, 1);
 }
 
 #[tokio::test]
 async fn a_token_that_expires_while_connected_closes_the_connection() {
     let (service, _redis, mut link) = Service::with_redis(&[]).await;
     let mut claims = claims("teacher");
-    claims["exp"] = json!(claims["exp"].as_u64().unwrap() - 3599);
+    let expiry = claims["exp"].as_u64().unwrap() - 3599;
+    claims["exp"] = json!(expiry);
     let token = token(&claims);
     let confirm = async {
         link.expect("SUBSCRIBE ws:teacher").await;
@@ -96,6 +106,11 @@ async fn a_token_that_expires_while_connected_closes_the_connection() {
     };
     let (client, ()) = tokio::join!(service.connect_with(&token), confirm);
     let (code, reason) = client.close().await;
+    let expiry = UNIX_EPOCH + Duration::from_secs(expiry);
+    assert!(
+        SystemTime::now() >= expiry,
+        "closed before its token expired"
+    );
     assert_eq!(
         (code, &reason["error_code"]),
         (1008, &json!("AUTHENTICATION_ERROR"))
@@ -160,6 +175,71 @@ async fn other_requests_are_answered_plainly(
     serde_json::from_str::<Value>(&body).expect("JSON");
 }
 
+#[rstest]
+#[case::service(
+    "/healthz",
+    json!({
+        "service": "websocket_service", "status": "healthy", "message": "<any>", "environment": "staging",
+        "timestamp": "<any>", "uptime_seconds": "<any>",
+    })
+)]
+#[case::connections(
+    "/healthz/websocket",
+    json!({
+        "service": "websocket_manager", "status": "healthy", "total_connections": 1, "max_connections_per_user": 7,
+    })
+)]
+#[case::redis(
+    "/healthz/redis",
+    json!({"service": "redis", "status": "healthy", "message": "<any>", "timestamp": "<any>"})
+)]
+#[tokio::test]
+async fn health_has_every_member(#[case] path: &str, #[case] mut expected: Value) {
+    let variables = [
+        ("ENVIRONMENT", "staging"),
+        ("WEBSOCKET_MAX_CONNECTIONS_PER_USER", "7"),
+    ];
+    let (service, redis, mut link) = Service::with_redis(&variables).await;
+    let _client = service.subscribe(&mut link, "teacher").await;
+    let answer = service.page(path);
+    let (status, body) = match path {
+        "/healthz/redis" => tokio::join!(answer, redis.link()).0,
+        _ => answer.await,
+    };
+    assert_eq!(status, 200, "{body}");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    for (name, value) in expected.as_object_mut().unwrap() {
+        if value == "<any>" {
+            *value = body[name].clone();
+        }
+    }
+    assert_eq!(body, expected);
+    for (name, value) in body.as_object().unwrap() {
+        match name.as_str() {
+            "timestamp" => drop(value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap()),
+            "uptime_seconds" => assert!(value.as_f64().unwrap() > 0.0),
+            "message" => assert!(value.is_string()),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn channels_begin_with_the_prefix() {
+    let redis = Redis::start().await;
+    let service = Service::start(redis.address(), &[("REDIS_CHANNEL_PREFIX", "notify")]).await;
+    let mut link = redis.link().await;
+    let refused = async {
+        loop {
+            service.connect("teacher").await.close().await; // the service has not read the greeting
+        }
+    };
+    tokio::select! {
+        () = link.expect("SUBSCRIBE notify:teacher") => {}
+        () = refused => {}
+    }
+}
+
 #[tokio::test]
 async fn without_redis_clients_are_told_so_and_later_it_is_found() {
     let redis = Redis::start().await;
@@ -207,15 +287,52 @@ async fn a_redis_that_does_not_answer_is_lost() {
     let service = Service::start(redis.address(), &variables).await;
     let mut link = service.link(&redis).await;
     let client = service.subscribe(&mut link, "teacher").await;
-    // The pings are heard, and not answered.
+    // The question is heard, and not answered.
     assert_eq!(client.close().await.0, 1011);
-    link.expect("PING").await;
+    link.expect("HELLO 3").await;
+}
+
+#[tokio::test]
+async fn a_redis_that_tells_no_role_is_asked_for_a_pong() {
+    let redis = Redis::start().await;
+    let variables = [("WEBSOCKET_REDIS_HEALTH_INTERVAL", "0.2")];
+    let _service = Service::start(redis.address(), &variables).await;
+    redis.old_link().await.expect("PING").await;
+}
+
+#[tokio::test]
+async fn a_redis_that_knows_no_hello_serves_as_well() {
+    let redis = Redis::start().await;
+    let service = Service::start(redis.address(), &[]).await;
+    let mut link = service.known(redis.old_link().await).await;
+    let mut client = service.subscribe(&mut link, "teacher").await;
+    link.say("*2\r\n$4\r\npong\r\n$0\r\n\r\n").await;
+    link.publish("ws:teacher", "hello").await;
+    assert_eq!(client.text().await, "hello");
+}
+
+#[tokio::test]
+async fn a_replica_is_no_redis_to_rely_on() {
+    let redis = Redis::start().await;
+    let service = Service::start(redis.address(), &[]).await;
+    let mut replica = redis.accept().await;
+    replica.greet(REPLICA).await;
+    replica.left().await;
+    let mut link = service.link(&redis).await;
+    let client = service.subscribe(&mut link, "teacher").await;
+    link.say(REPLICA).await;
+    let (code, reason) = client.close().await;
+    assert_eq!(
+        (code, &reason["error_code"]),
+        (1011, &json!("SERVICE_UNAVAILABLE"))
+    );
+    service.link(&redis).await;
 }
 
 #[rstest]
 #[case::error("-NOPERM this user has no permissions\r\n")]
 #[case::not_redis("HTTP/1.1 400 Bad Request\r\n\r\n")]
-#[case::not_asked("*3\r\n$9\r\nsubscribe\r\n$7\r\nws:else\r\n:1\r\n")]
+#[case::not_asked(">3\r\n$9\r\nsubscribe\r\n$7\r\nws:else\r\n:1\r\n")]
 #[tokio::test]
 async fn a_redis_that_cannot_be_relied_on_is_left(#[case] reply: &str) {
     let (service, redis, mut link) = Service::with_redis(&[]).await;
@@ -231,17 +348,21 @@ async fn a_password_is_sent_and_never_shown() {
     let url = format!("redis://someone:s%40crit@{}/2", redis.address());
     let service = Service::start(redis.address(), &[("REDIS_URL", &url)]).await;
     let mut link = redis.accept().await;
-    link.expect("AUTH someone s@crit").await;
-    link.expect("SELECT 2").await;
+    for command in ["AUTH someone s@crit", "SELECT 2"] {
+        link.expect(command).await;
+        link.say("+OK\r\n").await;
+    }
     link.expect("PING").await;
     let health = service.page("/healthz/redis");
     let refuse = async {
         let mut link = redis.accept().await;
         link.expect("AUTH someone s@crit").await;
-        link.say("-WRONGPASS invalid username-password pair\r\n")
-            .await;
+        // Whoever overlooks the refusal finds everything else well.
+        let refused = "-WRONGPASS invalid username-password pair\r\n";
+        link.say(format!("{refused}+OK\r\n+PONG\r\n{MASTER}")).await;
+        link
     };
-    let ((status, body), ()) = tokio::join!(health, refuse);
+    let ((status, body), _refused) = tokio::join!(health, refuse);
     assert_eq!(status, 503);
     assert!(
         !body.contains("crit") && !body.contains("someone"),
@@ -303,6 +424,20 @@ async fn a_slot_is_freed_however_its_client_goes() {
 }
 
 #[tokio::test]
+async fn a_slot_is_freed_when_pings_stay_unanswered() {
+    let variables = [
+        ("WEBSOCKET_PING_INTERVAL", "0.1"),
+        ("WEBSOCKET_IDLE_TIMEOUT", "0.5"),
+    ];
+    let (service, _redis, mut link) = Service::with_redis(&variables).await;
+    // It answers pings while it is asked for messages, and hence none.
+    let client = service.subscribe(&mut link, "teacher").await;
+    link.expect("UNSUBSCRIBE ws:teacher").await;
+    assert_eq!(service.metric("websocket_active_connections").await, 0);
+    drop(client);
+}
+
+#[tokio::test]
 async fn who_does_not_read_is_closed_and_nobody_else_waits() {
     let (service, _redis, mut link) = Service::with_redis(&[]).await;
     let slow = service.subscribe(&mut link, "teacher").await;
@@ -361,7 +496,9 @@ async fn what_clients_say_is_ignored_and_too_much_of_it_is_refused() {
 
 #[tokio::test]
 async fn shutdown_tells_everybody_and_waits_for_their_answers() {
-    let (service, _redis, mut link) = Service::with_redis(&[]).await;
+    let redis = Redis::start().await;
+    let (service, shutdown, ended) = Service::run(redis.address(), &[]).await;
+    let mut link = service.link(&redis).await;
     let client = service.subscribe(&mut link, "teacher").await;
     // It speaks HTTP, and will not say more.
     let mut silent = TcpStream::connect(service.address).await.unwrap();
@@ -373,7 +510,7 @@ async fn shutdown_tells_everybody_and_waits_for_their_answers() {
     let waiting = service.upgrade(&path, &[]);
     let shut_down = async {
         link.expect("SUBSCRIBE ws:waiting").await;
-        service.shutdown.cancel();
+        shutdown.cancel();
     };
     let (waiting, (), (code, reason)) = tokio::join!(waiting, shut_down, client.close());
     assert_eq!(waiting.map(|_| ()), Err(503));
@@ -381,7 +518,7 @@ async fn shutdown_tells_everybody_and_waits_for_their_answers() {
         (code, &reason["error_code"]),
         (1001, &json!("SERVICE_SHUTDOWN"))
     );
-    service.ended.await.unwrap();
+    ended.await.unwrap();
 }
 
 #[tokio::test]
@@ -401,5 +538,9 @@ async fn metrics_name_no_user() {
         "websocket_messages_sent_total counter",
     ];
     assert_eq!(names.collect::<Vec<_>>(), expected);
+    let valid = "jwt_validation_total{result=\"success\"}";
+    assert!(service.metric(valid).await >= 1);
+    let accepted = "websocket_connections_total{status=\"accepted\"}";
+    assert!(service.metric(accepted).await >= 1);
     assert_eq!(service.metric("websocket_active_connections").await, 1);
 }

@@ -4,6 +4,15 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use crate::service::PATIENCE;
+
+/// What a master says of itself.
+pub const MASTER: &str = "%2\r\n$5\r\nproto\r\n:3\r\n$4\r\nrole\r\n$6\r\nmaster\r\n";
+
+/// What a replica says of itself.
+pub const REPLICA: &str = "%2\r\n$5\r\nproto\r\n:3\r\n$4\r\nrole\r\n$7\r\nreplica\r\n";
 
 /// Where the service looks for Redis.
 pub struct Redis {
@@ -14,6 +23,8 @@ pub struct Redis {
 pub struct Link {
     stream: TcpStream,
     received: Vec<u8>,
+    /// The first byte of what is pushed.
+    push: char,
 }
 
 impl Redis {
@@ -28,16 +39,29 @@ impl Redis {
 
     /// The service's next connection.
     pub async fn accept(&self) -> Link {
-        let (stream, _) = self.listener.accept().await.unwrap();
-        let received = Vec::new();
-        Link { stream, received }
+        let (stream, _) = timeout(PATIENCE, self.listener.accept())
+            .await
+            .expect("waited in vain for a connection of the service")
+            .unwrap();
+        Link {
+            stream,
+            received: Vec::new(),
+            push: '>',
+        }
     }
 
-    /// The service's next connection, greeted.
+    /// The service's next connection, greeted by a master.
     pub async fn link(&self) -> Link {
         let mut link = self.accept().await;
-        link.expect("PING").await;
-        link.say("+PONG\r\n").await;
+        link.greet(MASTER).await;
+        link
+    }
+
+    /// The service's next connection, greeted by a Redis that knows RESP2 alone.
+    pub async fn old_link(&self) -> Link {
+        let mut link = self.accept().await;
+        link.push = '*';
+        link.greet("-ERR unknown command `HELLO`\r\n").await;
         link
     }
 }
@@ -51,9 +75,29 @@ impl Link {
                 self.received.drain(..length);
                 return command;
             }
-            let read = self.stream.read_buf(&mut self.received).await.unwrap();
+            let read = timeout(PATIENCE, self.stream.read_buf(&mut self.received))
+                .await
+                .expect("waited in vain for a command of the service")
+                .unwrap();
             assert_ne!(read, 0, "the service closed its connection to redis");
         }
+    }
+
+    /// Waits for the greeting, and says `hello` of itself.
+    pub async fn greet(&mut self, hello: &str) {
+        self.expect("PING").await;
+        self.say("+PONG\r\n").await;
+        self.expect("HELLO 3").await;
+        self.say(hello).await;
+    }
+
+    /// Waits until the service has closed the connection.
+    pub async fn left(mut self) {
+        let rest = self.stream.read_to_end(&mut self.received);
+        timeout(PATIENCE, rest)
+            .await
+            .expect("waited in vain for the service to leave")
+            .unwrap();
     }
 
     pub async fn expect(&mut self, command: &str) {
@@ -66,17 +110,18 @@ impl Link {
 
     pub async fn publish(&mut self, channel: &str, payload: impl AsRef<[u8]>) {
         let payload = payload.as_ref();
-        let (channel_length, length) = (channel.len(), payload.len());
+        let (push, channel_length, length) = (self.push, channel.len(), payload.len());
         let header =
-            format!("*3\r\n$7\r\nmessage\r\n${channel_length}\r\n{channel}\r\n${length}\r\n");
+            format!("{push}3\r\n$7\r\nmessage\r\n${channel_length}\r\n{channel}\r\n${length}\r\n");
         self.say([header.as_bytes(), payload, b"\r\n"].concat())
             .await;
     }
 
     /// Confirms a subscription (`subscribe`) or its end (`unsubscribe`).
     pub async fn confirm(&mut self, word: &str, channel: &str) {
-        let (word_length, length) = (word.len(), channel.len());
-        let reply = format!("*3\r\n${word_length}\r\n{word}\r\n${length}\r\n{channel}\r\n:1\r\n");
+        let (push, word_length, length) = (self.push, word.len(), channel.len());
+        let reply =
+            format!("{push}3\r\n${word_length}\r\n{word}\r\n${length}\r\n{channel}\r\n:1\r\n");
         self.say(reply).await;
     }
 }

@@ -10,6 +10,7 @@ use notification_services::websocket::{self, Settings};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::Error;
 use tokio_tungstenite::tungstenite::protocol::Message;
@@ -18,12 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::scripted_redis::{Link, Redis};
 
-const SECRET: &str = "the secret of these tests";
+pub const SECRET: &str = "the secret of these tests";
+
+/// Longer than a loaded machine ever takes.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Service {
     pub address: SocketAddr,
-    pub shutdown: CancellationToken,
-    pub ended: JoinHandle<()>,
 }
 
 pub struct Client {
@@ -33,6 +35,14 @@ pub struct Client {
 impl Service {
     /// A service on `redis`, with more variables.
     pub async fn start(redis: SocketAddr, variables: &[(&str, &str)]) -> Self {
+        Self::run(redis, variables).await.0
+    }
+
+    /// The same, with what ends it and what tells that it has ended.
+    pub async fn run(
+        redis: SocketAddr,
+        variables: &[(&str, &str)],
+    ) -> (Self, CancellationToken, JoinHandle<()>) {
         let redis_url = format!("redis://{redis}");
         let defaults = [
             ("JWT_SECRET_KEY", SECRET),
@@ -50,11 +60,7 @@ impl Service {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let ended = tokio::spawn(websocket::run(listener, settings, shutdown.clone()));
-        Self {
-            address,
-            shutdown,
-            ended,
-        }
+        (Self { address }, shutdown, ended)
     }
 
     /// A service that is connected to its Redis.
@@ -67,7 +73,11 @@ impl Service {
 
     /// The service's next connection to Redis, once the service knows that it has it.
     pub async fn link(&self, redis: &Redis) -> Link {
-        let mut link = redis.link().await;
+        self.known(redis.link().await).await
+    }
+
+    /// `link`, greeted just now, once the service knows that it has it.
+    pub async fn known(&self, mut link: Link) -> Link {
         // Whoever comes before the service has read Redis' greeting is refused.
         loop {
             tokio::select! {
@@ -118,7 +128,8 @@ impl Service {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        match tokio_tungstenite::connect_async(request).await {
+        let connecting = timeout(PATIENCE, tokio_tungstenite::connect_async(request));
+        match connecting.await.expect("waited in vain for an upgrade") {
             Ok((socket, _)) => Ok(Client { socket }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             Err(error) => panic!("expected an answer to the upgrade: {error}"),
@@ -128,7 +139,8 @@ impl Service {
     /// Status and body of a page.
     pub async fn page(&self, path: &str) -> (u16, String) {
         let url = format!("http://{}{path}", self.address);
-        let response = reqwest::get(url).await.unwrap();
+        let client = reqwest::Client::builder().timeout(PATIENCE).build();
+        let response = client.unwrap().get(url).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
@@ -182,10 +194,9 @@ impl Client {
     }
 
     pub async fn next(&mut self) -> Option<Result<Message, Error>> {
-        let deadline = Duration::from_secs(20);
-        tokio::time::timeout(deadline, self.socket.next())
+        timeout(PATIENCE, self.socket.next())
             .await
-            .expect("something from the service within 20 s")
+            .expect("waited in vain for something from the service")
     }
 }
 

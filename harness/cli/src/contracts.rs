@@ -2,8 +2,12 @@
 
 mod check;
 mod coverage;
+mod diff;
 mod export;
+mod generated;
 mod import;
+mod migration;
+mod types;
 
 use clap::{Args, Subcommand};
 use contract::Problem;
@@ -21,6 +25,9 @@ pub struct Arguments {
 enum Command {
     Check(check::Arguments),
     Coverage(coverage::Arguments),
+    Diff(diff::Arguments),
+    Types(types::Arguments),
+    Migration(migration::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
 }
@@ -29,6 +36,9 @@ pub fn run(arguments: &Arguments) -> Status {
     match &arguments.command {
         Command::Check(arguments) => check::run(arguments),
         Command::Coverage(arguments) => coverage::run(arguments),
+        Command::Diff(arguments) => diff::run(arguments),
+        Command::Types(arguments) => types::run(arguments),
+        Command::Migration(arguments) => migration::run(arguments),
         Command::Import(arguments) => import::run(arguments),
         Command::Export(arguments) => export::run(arguments),
     }

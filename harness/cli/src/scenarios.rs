@@ -123,6 +123,16 @@ mod tests {
     }
 
     #[test]
+    fn every_promise_is_proved_by_a_scenario() {
+        let all = all().unwrap();
+        let proved = |id: &String| all.iter().any(|scenario| scenario.promises.contains(id));
+        let promises = harness::contract::contract().unwrap().promises.iter();
+        let ids = promises.map(|promise| &promise.id);
+        let unproved: Vec<&String> = ids.filter(|id| !proved(id)).collect();
+        assert_eq!(unproved, Vec::<&String>::new());
+    }
+
+    #[test]
     fn every_scenario_proves_a_promise() {
         let all = all().unwrap();
         let none = all.iter().filter(|scenario| scenario.promises.is_empty());

@@ -109,3 +109,13 @@ fn the_readme_shows_a_flow_as_it_was_reviewed() {
         harness::snapshot::reviewed(id).unwrap().trim()
     );
 }
+
+#[test]
+fn the_typescript_of_this_repository_is_up_to_date() {
+    let output = notifications(&["contracts", "types", "--check"]);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "contracts/typescript/notifications.ts is up to date\n"
+    );
+    assert_eq!(output.status.code(), Some(0));
+}

@@ -12,7 +12,7 @@ use crate::document::Problem;
 pub struct Files(pub BTreeMap<String, String>);
 
 /// What a contract consists of; other files of the folder are not read.
-const KINDS: [&str; 3] = [".yaml", ".json", ".md"];
+const KINDS: [&str; 4] = [".yaml", ".json", ".md", ".js"];
 
 impl Files {
     /// The files below `folder`.
@@ -60,13 +60,8 @@ impl Files {
                 Ok(output.stdout)
             } else {
                 let words = String::from_utf8_lossy(&output.stderr);
-                Err(Problem::new(
-                    revision,
-                    format!(
-                        "is no folder and no revision of this repository ({})",
-                        words.lines().next().unwrap_or("git failed").trim()
-                    ),
-                ))
+                let words = words.lines().next().unwrap_or("git failed").trim();
+                Err(Problem::new(revision, format!("cannot be read: {words}")))
             }
         };
         // A name that is an option is no revision.
@@ -76,7 +71,13 @@ impl Files {
             "--quiet",
             "--end-of-options",
             &format!("{revision}^{{commit}}"),
-        ])?;
+        ])
+        .map_err(|_| {
+            Problem::new(
+                revision,
+                "is no folder, and no revision that this repository has; one of another clone has to be fetched first",
+            )
+        })?;
         let commit = String::from_utf8_lossy(&commit).trim().to_owned();
         let listing = git(&["ls-tree", "-r", "-z", "--name-only", &commit, "."])?;
         let mut files = BTreeMap::new();

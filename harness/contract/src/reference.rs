@@ -42,7 +42,7 @@ impl Documents {
         files
             .0
             .iter()
-            .filter(|(path, _)| !path.ends_with(".md"))
+            .filter(|(path, _)| [".yaml", ".json"].iter().any(|kind| path.ends_with(kind)))
             .map(|(path, text)| Ok((path.clone(), Document::parse(path, text)?)))
             .collect::<Result<_, _>>()
             .map(Self)

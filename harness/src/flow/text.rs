@@ -136,8 +136,13 @@ impl Printer<'_> {
             })
             .count();
         let channel = format!("ws:<user:{}>", first.user);
-        let run = if run >= RUN { run } else { 1 };
-        if run == 1 {
+        let run = if run >= RUN || first.flood { run } else { 1 };
+        if first.flood {
+            let kind = &first.kind;
+            self.line(&format!(
+                "-> PUBLISH {channel}  {kind}, as many as it takes; the first:"
+            ));
+        } else if run == 1 {
             self.line(&format!("-> PUBLISH {channel}  #{number} {}", first.kind));
         } else {
             let last = number + run - 1;
@@ -200,7 +205,12 @@ impl Printer<'_> {
             })
             .count();
         let (number, kind) = (first.number, &first.kind);
-        if run >= RUN {
+        if first.flood {
+            self.line(&format!(
+                "<- text {kind}, many in order, byte for byte as published"
+            ));
+            run
+        } else if run >= RUN {
             let last = number + run - 1;
             self.line(&format!(
                 "<- text #{number} … #{last} {kind}, {run} messages in order, byte for byte as published"
@@ -448,6 +458,33 @@ bert/1 (WebSocket client)
              <- text #1 … #4 count, 4 messages in order, byte for byte as published\n  \
              <- text #6 count, byte for byte as published\n  \
              <- text #5 count, byte for byte as published\n"
+        );
+    }
+
+    #[test]
+    fn a_flood_is_not_counted() {
+        let flow = |count: usize| {
+            let mut ledger = Ledger::default();
+            let texts: Vec<String> = (1..=count).map(|number| number.to_string()).collect();
+            for text in &texts {
+                ledger.publish_flood("anna", "long", text.as_bytes());
+            }
+            let backend = Lane {
+                name: "backend".into(),
+                actor: Actor::Backend,
+                entries: (1..=count).map(Entry::Published).collect(),
+            };
+            let anna = client("anna", texts.iter().map(|number| text(number)).collect());
+            let lanes = vec![backend, anna];
+            Flow { ledger, lanes }.text(&Redactor::default())
+        };
+        assert_eq!(flow(2), flow(9));
+        assert_eq!(
+            flow(2),
+            "backend (publishes in Redis)\n  \
+             -> PUBLISH ws:<user:anna>  long, as many as it takes; the first:\n     1\n\n\
+             anna/1 (WebSocket client)\n  \
+             <- text long, many in order, byte for byte as published\n"
         );
     }
 

@@ -132,7 +132,9 @@ impl System {
 
     /// Takes everything down and returns when it is gone. A second call does nothing.
     pub async fn stop(&self) {
-        if let Some(parts) = self.parts.lock().await.take() {
+        // Held until everything is gone: whoever stops it a second time waits as long.
+        let mut parts = self.parts.lock().await;
+        if let Some(parts) = parts.take() {
             parts.stop().await;
         }
     }

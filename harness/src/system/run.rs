@@ -69,10 +69,16 @@ impl Run {
             .unwrap_or_else(|panic| Err(StartError(format!("a bug in the harness: {panic}"))))
     }
 
-    /// Takes `system` down and forgets it.
+    /// Takes `system` down and forgets it. Goes on to its end when the caller does not wait for it: a signal that comes
+    /// meanwhile waits until it is gone.
     pub async fn end(&self, system: &Arc<System>) {
-        system.stop().await;
-        self.systems().retain(|other| !Arc::ptr_eq(other, system));
+        let (run, system) = (self.clone(), Arc::clone(system));
+        let end = tokio::spawn(async move {
+            system.stop().await;
+            run.systems().retain(|other| !Arc::ptr_eq(other, &system));
+        });
+        // A panic is told by itself, and the next start's sweep removes what is left.
+        let _ = end.await;
     }
 
     /// Takes every system down.

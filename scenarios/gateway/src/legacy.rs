@@ -1,6 +1,7 @@
 //! The WebSocket route that is gone: `/ws/v1/status/{client_id}` is a plain 404, to an upgrade too.
 
 use harness::client::Answer;
+use harness::http::Call;
 use harness::scenario::{Failure, Outcome, Scenario, ensure};
 use harness::stage::Stage;
 
@@ -27,7 +28,36 @@ pub fn scenarios() -> Vec<Scenario> {
             "the legacy WebSocket route answers 404 to an upgrade without a token",
             Credentials::None,
         ),
+        Scenario::new(
+            "gateway/legacy/metrics",
+            "an upgrade on the legacy WebSocket route leaves no WebSocket metric",
+            metrics,
+        )
+        .proves(["legacy.metrics-gone"]),
     ]
+}
+
+async fn metrics(stage: Stage) -> Outcome {
+    gone(stage.clone(), Credentials::Query).await?;
+    let reply = stage.call_unseen(&Call::get("/metrics")).await?;
+    ensure(reply.status == 200, || {
+        format!(
+            "GET /metrics should answer 200 and answered {}",
+            reply.status
+        )
+    })?;
+    let text = reply.text().to_lowercase();
+    let named = text
+        .lines()
+        .find(|line| line.contains("websocket") || line.contains("/ws"));
+    ensure(named.is_none(), || {
+        format!("/metrics names the legacy WebSocket route: {named:?}")
+    })?;
+    stage.note(
+        "operator",
+        "GET /metrics names neither WebSockets nor their route",
+    );
+    Ok(())
 }
 
 #[derive(Clone, Copy)]

@@ -2,11 +2,13 @@
 //!
 //! - `interactions`: every interaction fixture
 //! - `legacy`: the WebSocket route that is gone
+//! - `rate_limits`: how often a user may ask
 //! - `end_to_end`: from a call of the gateway to every connection of a teacher
 
 mod end_to_end;
 mod interactions;
 mod legacy;
+mod rate_limits;
 
 use harness::fixture::FixtureError;
 use harness::scenario::Scenario;
@@ -15,6 +17,7 @@ use harness::scenario::Scenario;
 pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
     let mut scenarios = interactions::scenarios()?;
     scenarios.extend(legacy::scenarios());
+    scenarios.extend(rate_limits::scenarios());
     scenarios.extend(end_to_end::scenarios()?);
     Ok(scenarios)
 }

@@ -4,9 +4,12 @@ use harness::client::Answer;
 use harness::flow::Frame;
 use harness::scenario::{Failure, Outcome, Scenario, ensure};
 use harness::stage::Stage;
+use harness::system::ORIGIN;
 
 /// The default of `WEBSOCKET_MAX_CONNECTIONS_PER_USER` (contract, Connection limit).
 const LIMIT: usize = 5;
+/// The longest message that a client may send (contract, From the client).
+const MESSAGE_LIMIT: usize = 64 * 1024;
 const MESSAGE: &[u8] = br#"{"event":"hello","data":{}}"#;
 
 pub fn scenarios() -> Vec<Scenario> {
@@ -45,6 +48,24 @@ pub fn scenarios() -> Vec<Scenario> {
         )
         .proves(["connections.origin-checked"]),
         scenario(
+            "own-origin",
+            "a browser from an origin that is allowed is let in",
+            |stage| Box::pin(own_origin(stage)),
+        )
+        .proves(["connections.origin-checked"]),
+        scenario(
+            "reset-frees",
+            "a connection that is reset makes room for the next",
+            |stage| Box::pin(gone_without_a_close(stage, Gone::Reset)),
+        )
+        .proves(["connections.slot-freed"]),
+        scenario(
+            "end-of-stream-frees",
+            "a connection whose stream ends without a close frame makes room for the next",
+            |stage| Box::pin(gone_without_a_close(stage, Gone::EndOfStream)),
+        )
+        .proves(["connections.slot-freed"]),
+        scenario(
             "limit-per-user",
             "one user's connections do not count for another",
             |stage| Box::pin(limit_per_user(stage)),
@@ -80,7 +101,105 @@ pub fn scenarios() -> Vec<Scenario> {
             |stage| Box::pin(reconnect(stage)),
         )
         .proves(["delivery.nothing-kept"]),
+        scenario(
+            "oversized",
+            "a client's message of 64 KiB is ignored, and a longer one closes the connection with 1009",
+            |stage| Box::pin(oversized(stage)),
+        )
+        .proves(["connections.oversized-closed", "close.reason-is-json"]),
+        scenario(
+            "oversized-in-fragments",
+            "a client's message that grows over 64 KiB by fragments closes the connection with 1009",
+            |stage| Box::pin(malformed(stage, OVERSIZED_IN_FRAGMENTS)),
+        )
+        .proves(["connections.oversized-closed", "close.reason-is-json"]),
+        scenario(
+            "reserved-bit",
+            "a client's frame with a reserved bit set closes the connection with 1002",
+            |stage| Box::pin(malformed(stage, RESERVED_BIT)),
+        )
+        .proves(["connections.malformed-closed", "close.reason-is-json"]),
+        scenario(
+            "unmasked",
+            "a client's frame without a mask closes the connection with 1002",
+            |stage| Box::pin(malformed(stage, UNMASKED)),
+        )
+        .proves(["connections.malformed-closed", "close.reason-is-json"]),
+        scenario(
+            "unknown-opcode",
+            "a client's frame of an unknown kind closes the connection with 1002",
+            |stage| Box::pin(malformed(stage, UNKNOWN_OPCODE)),
+        )
+        .proves(["connections.malformed-closed", "close.reason-is-json"]),
+        scenario(
+            "not-utf8",
+            "a client's text that is not UTF-8 closes the connection with 1007",
+            |stage| Box::pin(malformed(stage, NOT_UTF8)),
+        )
+        .proves(["connections.malformed-closed", "close.reason-is-json"]),
     ]
+}
+
+/// How a client goes that says no goodbye.
+#[derive(Clone, Copy)]
+enum Gone {
+    Reset,
+    EndOfStream,
+}
+
+/// What no well-behaved client sends, and how it is answered (RFC 6455, sections 5.2, 5.6, 7.4.1).
+struct Malformed {
+    what: &'static str,
+    bytes: fn() -> Vec<u8>,
+    code: u16,
+    error_code: &'static str,
+}
+
+/// The mask of every frame here: with zeros the payload stays what it is.
+const MASK: [u8; 4] = [0; 4];
+
+const RESERVED_BIT: Malformed = Malformed {
+    what: "a text frame with the first reserved bit set",
+    bytes: || frame(0xc1, b"hello"),
+    code: 1002,
+    error_code: "PROTOCOL_ERROR",
+};
+const UNMASKED: Malformed = Malformed {
+    what: "a text frame without a mask",
+    bytes: || vec![0x81, 2, b'h', b'i'],
+    code: 1002,
+    error_code: "PROTOCOL_ERROR",
+};
+const UNKNOWN_OPCODE: Malformed = Malformed {
+    what: "a frame with opcode 3",
+    bytes: || frame(0x83, b"hello"),
+    code: 1002,
+    error_code: "PROTOCOL_ERROR",
+};
+const NOT_UTF8: Malformed = Malformed {
+    what: "a text frame that ends in half a character",
+    bytes: || frame(0x81, b"hell\xc3"),
+    code: 1007,
+    error_code: "INVALID_PAYLOAD",
+};
+const OVERSIZED_IN_FRAGMENTS: Malformed = Malformed {
+    what: "a binary message of 64 KiB in two fragments, and a third with one byte",
+    bytes: || {
+        let half = vec![0; MESSAGE_LIMIT / 2];
+        [frame(0x02, &half), frame(0x00, &half), frame(0x80, b"!")].concat()
+    },
+    code: 1009,
+    error_code: "MESSAGE_TOO_BIG",
+};
+
+/// A masked frame whose first byte is `head` (RFC 6455, section 5.2), of at most 65,535 bytes.
+fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
+    let length = payload.len();
+    let length = match u8::try_from(length) {
+        Ok(length @ 0..126) => vec![0x80 | length],
+        _ => vec![0x80 | 126, (length >> 8) as u8, length as u8],
+    };
+    [&[head], length.as_slice(), &MASK, payload].concat()
 }
 
 type Play = fn(Stage) -> std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -206,5 +325,58 @@ async fn reconnect(stage: Stage) -> Outcome {
     stage
         .publish_bytes(&teacher, "second", br#"{"event":"second","data":{}}"#)
         .await?;
+    stage.settle().await
+}
+
+async fn own_origin(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let path = format!("/ws?token={}", stage.token(&teacher));
+    let origin = vec![("origin".to_owned(), ORIGIN.to_owned())];
+    stage.connect_with(&path, origin, &teacher).await?;
+    stage.publish_bytes(&teacher, "hello", MESSAGE).await?;
+    stage.settle().await
+}
+
+async fn gone_without_a_close(stage: Stage, gone: Gone) -> Outcome {
+    let teacher = stage.user("teacher");
+    for _ in 1..LIMIT {
+        stage.connect(&teacher).await?;
+    }
+    let going = stage.connect_raw(&teacher).await?;
+    let sixth = stage.connect(&teacher).await?;
+    sixth.expect_close(4000, "QUOTA_EXCEEDED").await?;
+    match gone {
+        Gone::Reset => going.reset()?,
+        Gone::EndOfStream => going.end().await?,
+    }
+    stage.until_room_for(&teacher).await?;
+    stage.connect(&teacher).await?;
+
+    stage.publish_bytes(&teacher, "hello", MESSAGE).await?;
+    stage.settle().await
+}
+
+async fn oversized(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let client = stage.connect(&teacher).await?;
+    client.send(Frame::Binary(vec![0; MESSAGE_LIMIT])).await?;
+    client.send(Frame::Ping(b"read".to_vec())).await?;
+    client.expect_pong(b"read").await?;
+    client
+        .send(Frame::Binary(vec![0; MESSAGE_LIMIT + 1]))
+        .await?;
+    client.expect_close(1009, "MESSAGE_TOO_BIG").await?;
+    Ok(())
+}
+
+async fn malformed(stage: Stage, malformed: Malformed) -> Outcome {
+    let teacher = stage.user("teacher");
+    stage.connect(&teacher).await?;
+    let mut client = stage.connect_raw(&teacher).await?;
+    client.write(malformed.what, &(malformed.bytes)()).await?;
+    client
+        .expect_close(malformed.code, malformed.error_code)
+        .await?;
+    stage.publish_bytes(&teacher, "hello", MESSAGE).await?;
     stage.settle().await
 }

@@ -65,6 +65,12 @@ pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
             bytes_untouched,
         )
         .proves(["delivery.bytes-untouched"]),
+        Scenario::new(
+            "notifications/delivery/not-utf8-skipped",
+            "a message that no text frame can carry is skipped, and the next one arrives",
+            not_utf8_skipped,
+        )
+        .proves(["delivery.not-utf8-skipped"]),
     ])
 }
 
@@ -174,6 +180,23 @@ async fn bytes_untouched(stage: Stage) -> Outcome {
     ];
     for (kind, text) in texts {
         stage.publish_bytes(&teacher, kind, text.as_bytes()).await?;
+    }
+    stage.settle().await
+}
+
+async fn not_utf8_skipped(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    stage.connect(&teacher).await?;
+    for (kind, bytes) in [
+        (
+            "latin-1",
+            b"{\"event\":\"e\",\"data\":{\"name\":\"\xc5sa\"}}".as_slice(),
+        ),
+        ("next", br#"{"event":"next","data":{}}"#),
+        ("cut-character", b"{\"event\":\"e\",\"data\":\"\xe2\x82"),
+        ("last", br#"{"event":"last","data":{}}"#),
+    ] {
+        stage.publish_bytes(&teacher, kind, bytes).await?;
     }
     stage.settle().await
 }

@@ -5,11 +5,13 @@
 //! - `tokens`: who is refused, and how a browser sees it
 //! - `connections`: the endpoint, the limit, what clients send, coming and going
 //! - `health`: what the service says about itself
+//! - `operation`: its log, and that it does not start half configured
 
 mod connections;
 mod delivery;
 mod events;
 mod health;
+mod operation;
 mod tokens;
 
 use harness::fixture::FixtureError;
@@ -22,5 +24,6 @@ pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
     scenarios.extend(tokens::scenarios());
     scenarios.extend(connections::scenarios());
     scenarios.extend(health::scenarios());
+    scenarios.extend(operation::scenarios());
     Ok(scenarios)
 }

@@ -1,6 +1,6 @@
 //! Who is refused, and how a browser sees it: the upgrade is accepted and at once closed with 1008 and a JSON reason.
 
-use harness::scenario::{Outcome, Scenario};
+use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::{Stage, User};
 use harness::token::Claims;
 use serde_json::json;
@@ -92,8 +92,12 @@ const BAD: [Bad; 12] = [
     ),
 ];
 
+/// How long the token that expires is good for, in seconds: long enough for a busy machine to connect.
+const LIFETIME: i64 = 3;
+
 pub fn scenarios() -> Vec<Scenario> {
-    BAD.into_iter()
+    let mut scenarios: Vec<Scenario> = BAD
+        .into_iter()
         .map(|(name, promise, what, make)| {
             let id = format!("notifications/tokens/{name}");
             let title = format!("{what} is refused with 1008, after the upgrade");
@@ -104,7 +108,42 @@ pub fn scenarios() -> Vec<Scenario> {
                 "close.reason-is-json",
             ])
         })
-        .collect()
+        .collect();
+    scenarios.push(
+        Scenario::new(
+            "notifications/tokens/expires",
+            "a connection whose token expires is closed with 1008 then, and not before",
+            expires,
+        )
+        .proves(["token.expiry-closes", "close.reason-is-json"]),
+    );
+    scenarios
+}
+
+async fn expires(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let claims = Claims::good(&teacher.id).expiring_in(LIFETIME);
+    let token = stage.known_token("expiring", claims.sign(&stage.system().jwt_secret));
+    let expiring = stage
+        .connect_to(&format!("/ws?token={token}"), &teacher)
+        .await?;
+    let lasting = stage.connect(&teacher).await?;
+    stage
+        .publish_bytes(&teacher, "before", br#"{"event":"before","data":{}}"#)
+        .await?;
+    stage.settle().await?;
+
+    expiring.expect_close(1008, "AUTHENTICATION_ERROR").await?;
+    ensure(claims.has_expired(), || {
+        "the connection was closed before its token's exp".to_owned()
+    })?;
+    stage
+        .publish_bytes(&teacher, "after", br#"{"event":"after","data":{}}"#)
+        .await?;
+    stage.settle().await?;
+    ensure(lasting.is_open(), || {
+        "a connection was closed with another's token".to_owned()
+    })
 }
 
 async fn refused(

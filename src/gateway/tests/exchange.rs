@@ -29,6 +29,26 @@ async fn what_leads_nowhere_is_said_in_the_one_shape(
     assert_eq!(code_of(answer).await, code);
 }
 
+#[rstest]
+#[case(Method::GET, "/v1/batches/7/status")]
+#[case(Method::POST, "/v1/batches/7/pipelines")]
+#[case(Method::POST, "/v1/files/batch")]
+#[case(Method::GET, "/v1/classes/")]
+#[case(Method::GET, "/v1/classes/9B")]
+#[case(Method::POST, "/v1/classes/9B")]
+#[case(Method::PUT, "/v1/classes/9B")]
+#[case(Method::DELETE, "/v1/classes/9B")]
+#[tokio::test]
+async fn every_route_of_the_first_version_asks_for_a_token(
+    #[case] method: Method,
+    #[case] path: &str,
+) {
+    let gateway = start(&[]).await;
+    let answer = gateway.anonymous(method, path).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    assert_eq!(code_of(answer).await, "AUTHENTICATION_ERROR");
+}
+
 #[tokio::test]
 async fn an_upgrade_request_to_the_former_route_is_a_plain_404() {
     let gateway = start(&[]).await;

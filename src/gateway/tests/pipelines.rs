@@ -62,6 +62,19 @@ async fn every_phase_is_accepted_as_the_callers(#[case] phase: &str) {
     );
 }
 
+#[tokio::test]
+async fn a_retry_is_forwarded_with_its_reason() {
+    let mut expected = command("nlp");
+    expected["is_retry"] = json!(true);
+    expected["retry_reason"] = json!("the results are late");
+    let server = orchestrator(expected, 202).await;
+    let gateway = start(&[("BATCH_ORCHESTRATOR_URL", &server.uri())]).await;
+    let body = json!({
+        "requested_pipeline": "nlp", "is_retry": true, "retry_reason": "the results are late",
+    });
+    assert_eq!(ask(&gateway, &body).await.status(), 202);
+}
+
 #[rstest]
 #[case::another_batch(json!({"requested_pipeline": "nlp", "batch_id": OTHER}), 400, "BATCH_ID_MISMATCH")]
 #[case::unknown_phase(json!({"requested_pipeline": "translation"}), 422, "VALIDATION_ERROR")]

@@ -1,23 +1,26 @@
 //! `cargo contracts check`: whether the documents are what they should be.
 
 use clap::Args;
-use contract::Contract;
+use contract::{Contract, Files, Problem};
 
+use super::generated::Generated;
 use super::unreadable;
-use crate::Status;
+use crate::{Status, scenarios};
 
 /// Say whether the documents are valid, references resolve, and every fixture is an example of them
 #[derive(Args)]
 #[command(after_help = "\
 Exit status:
   0  nothing is wrong
-  1  something is of no use: a schema, a fixture
+  1  a schema or a fixture is of no use, or a file that is made from the contract is not up to date
   3  a document cannot be read, is not valid, or refers to nothing; a fixture is not as its schema says")]
 pub struct Arguments {}
 
 pub fn run(_: &Arguments) -> Status {
-    let contract = match Contract::of_folder(&harness::workspace().join("contracts")) {
-        Ok(contract) => contract,
+    let read = Files::of_folder(&harness::workspace().join("contracts"))
+        .and_then(|files| Ok((Contract::read(&files)?, files)));
+    let (contract, files) = match read {
+        Ok(read) => read,
         Err(problem) => return unreadable(&problem),
     };
     let findings = contract::check::check(&contract);
@@ -27,7 +30,14 @@ pub fn run(_: &Arguments) -> Status {
     if !findings.invalid.is_empty() {
         return Status::Usage;
     }
-    if !findings.unused.is_empty() {
+    let stale = match stale(&contract, &files) {
+        Ok(stale) => stale,
+        Err(problem) => return unreadable(&problem),
+    };
+    for problem in &stale {
+        println!("contracts/{problem}");
+    }
+    if !findings.unused.is_empty() || !stale.is_empty() {
         return Status::Broken;
     }
     println!(
@@ -38,4 +48,15 @@ pub fn run(_: &Arguments) -> Status {
         contract.routes.len()
     );
     Status::Kept
+}
+
+/// What is not what it should be of that which is made from the contract.
+fn stale(contract: &Contract, files: &Files) -> Result<Vec<Problem>, Problem> {
+    let scenarios =
+        scenarios::all().map_err(|error| Problem::new(error.place.clone(), error.problem))?;
+    let generated = [
+        Generated::types(contract)?,
+        Generated::migration(files, &scenarios)?,
+    ];
+    Ok(generated.iter().filter_map(Generated::stale).collect())
 }

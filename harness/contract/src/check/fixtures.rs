@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::document::{Document, Problem};
-use crate::model::Contract;
+use crate::model::{Contract, OPENAPI};
 use crate::rules::{Call, Rules, Service, Violation};
 
 pub(super) fn check(contract: &Contract, rules: &Rules) -> Vec<Problem> {
@@ -67,33 +67,21 @@ fn misplaced(
     document: &Document,
     call: &Call<'_>,
 ) -> Option<Problem> {
-    let own = document
-        .path
-        .rsplit_once('/')
-        .map_or("", |(folder, _)| folder);
-    let of_path =
-        |route: &&crate::model::Route| rules.is_at(Service::Gateway, call.path, &route.path);
-    let folders: Vec<&str> = (contract.routes.iter().filter(of_path))
-        .filter_map(|route| route.fixtures.as_deref())
-        .collect();
-    if folders.contains(&own) {
-        return None;
-    }
-    let elsewhere = contract
-        .routes
-        .iter()
-        .any(|route| route.fixtures.as_deref() == Some(own));
-    match folders.first() {
-        Some(folder) => Some(document.problem(
-            "/request/path",
-            format!("is an example of a route whose examples are in {folder}"),
-        )),
-        None if elsewhere => Some(document.problem(
-            "/request/path",
-            format!("is no path of the route whose examples are in {own}"),
-        )),
-        None => None,
-    }
+    let own = document.path.rsplit_once('/').map_or("", |(own, _)| own);
+    let shared = contract.documents.get(OPENAPI)?.value.get("x-fixtures");
+    let shared = shared.and_then(Value::as_array).into_iter().flatten();
+    let routes = contract.routes.iter();
+    let of_path = routes.filter(|route| rules.is_at(Service::Gateway, call.path, &route.path));
+    let folders = of_path.filter_map(|route| route.fixtures.as_deref());
+    let folders: Vec<&str> = folders.chain(shared.filter_map(Value::as_str)).collect();
+    (!folders.contains(&own)).then(|| {
+        let words = format!(
+            "the examples of {} are in {}: move it there, or name its folder at x-fixtures",
+            call.path,
+            folders.join(", ")
+        );
+        document.problem("/request/path", words)
+    })
 }
 
 fn at(document: &Document, pointer: &str, found: Vec<Violation>) -> Vec<Problem> {

@@ -1,0 +1,4 @@
+// expect: TS2322
+import type { Priority } from "../notifications.js";
+
+export const PRIORITY: Priority = "urgent";

@@ -1,0 +1,73 @@
+//! What those who run the service rely on: its log, and that it does not start half configured.
+
+use harness::scenario::{Outcome, Scenario, ensure};
+use harness::stage::Stage;
+use harness::system::Part;
+use harness::token::Claims;
+use serde_json::Value;
+
+pub fn scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::new(
+            "notifications/operation/no-secret",
+            "the service does not start without JWT_SECRET_KEY, and says so",
+            no_secret,
+        )
+        .proves(["settings.secret-required"]),
+        Scenario::new(
+            "notifications/operation/log",
+            "the log is JSON lines that can be followed by correlation id, and holds no token",
+            log,
+        )
+        .proves(["logs.json-lines", "logs.no-token"]),
+    ]
+}
+
+async fn no_secret(stage: Stage) -> Outcome {
+    stage.expect_no_start_without("JWT_SECRET_KEY").await
+}
+
+async fn log(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let good = stage.token(&teacher);
+    let bad = Claims::good(&teacher.id).sign("another secret");
+    let bad = stage.known_token("bad", bad);
+    let id = stage.id("correlation");
+    let headers = vec![("x-correlation-id".to_owned(), id.clone())];
+    let client = stage
+        .connect_with(&format!("/ws?token={good}"), headers, &teacher)
+        .await?;
+    client.close().await?;
+    let refused = stage
+        .connect_to(&format!("/ws?token={bad}"), &teacher)
+        .await?;
+    let reason = refused.expect_refusal().await?;
+    let refused_id = reason["correlation_id"].as_str().unwrap_or_default();
+    ensure(!refused_id.is_empty(), || {
+        format!("the reason of a refusal should name its correlation id: {reason}")
+    })?;
+
+    let part = Part::WebsocketService;
+    stage.until_printed(part, &id).await?;
+    let lines = stage.until_printed(part, refused_id).await?;
+    for line in &lines {
+        let json: Value = serde_json::from_str(line).unwrap_or_default();
+        ensure(json.is_object(), || {
+            format!("every line of the log should be a JSON object: {line}")
+        })?;
+        let about = [&id, refused_id].into_iter().find(|id| line.contains(*id));
+        ensure(about.is_none_or(|id| json["correlation_id"] == *id), || {
+            format!("a line about a connection should have its correlation_id: {line}")
+        })?;
+        // The scenarios before this one have left their lines, too: "eyJ" is how every JSON Web Token begins.
+        let token = [good.as_str(), &bad, "eyJ"]
+            .into_iter()
+            .find(|token| line.contains(token));
+        ensure(token.is_none(), || {
+            format!("a line of the log holds a token: {line}")
+        })?;
+    }
+    stage.operator_notes("every line is a JSON object and holds no token");
+    stage.operator_notes("those about a connection have its correlation_id");
+    Ok(())
+}
