@@ -6,14 +6,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use ::contract::nearest;
 
 use crate::contract;
+use crate::matching::{Body, Keys, Matching};
 
+/// The folder of the notification fixtures, relative to the workspace.
+pub const NOTIFICATIONS: &str = "contracts/fixtures/notifications";
+/// The folder of the interaction fixtures, relative to the workspace.
+pub const INTERACTIONS: &str = "contracts/fixtures/gateway";
 /// What stands in braces for a value that is unique to the run.
 pub const PLACEHOLDERS: [&str; 5] = [
     "user_id",
@@ -47,17 +52,20 @@ pub struct Fixture<T> {
 }
 
 /// A message that a backend service publishes.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Notification {
     /// The sentence that it stands for.
     pub title: String,
     /// What is published.
     pub message: Message,
+    /// What a consumer's contract says of the message; it is always delivered byte for byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matching: Option<Matching>,
 }
 
 /// `{"event": …, "data": {…}}` (contract, Backplane).
-#[derive(Clone, Debug, Deserialize, serde::Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
     /// The notification type.
@@ -67,7 +75,7 @@ pub struct Message {
 }
 
 /// A call of the gateway, what its downstream answers, and what the client must get.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Interaction {
     /// The sentence that it proves.
@@ -79,13 +87,14 @@ pub struct Interaction {
     /// What the client sends.
     pub request: Request,
     /// The one downstream call that the gateway makes for it; without one it must make none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub downstream: Option<Downstream>,
     /// What the client must get.
     pub response: ExpectedResponse,
 }
 
 /// Who calls the gateway.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Caller {
     /// A user with a good token.
@@ -97,7 +106,7 @@ pub enum Caller {
 }
 
 /// What a client sends.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// The HTTP method.
@@ -105,32 +114,37 @@ pub struct Request {
     /// The path with its query, sent as it stands.
     pub path: String,
     /// Header fields besides `Authorization`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// A JSON body.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub json: Option<Value>,
     /// A text body.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// A multipart/form-data body.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub multipart: Option<Vec<Part>>,
 }
 
 /// One part of a multipart body.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
     /// The form field.
     pub name: String,
     /// The file name of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
     /// The content type of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// The content.
     pub value: String,
 }
 
 /// What happens between the gateway and a service behind it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Downstream {
     /// Which service.
@@ -142,7 +156,7 @@ pub struct Downstream {
 }
 
 /// A service behind the gateway.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Service {
     /// The result aggregator.
@@ -156,7 +170,7 @@ pub enum Service {
 }
 
 /// What must arrive at a stand-in.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedRequest {
     /// The HTTP method.
@@ -164,55 +178,68 @@ pub struct ExpectedRequest {
     /// The path with its query.
     pub path: String,
     /// Header fields that must be there with these values.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// Header fields that must not be there.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent_headers: Vec<String>,
     /// The JSON body.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub json: Option<Value>,
     /// The text body.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// The parts of the multipart body.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub multipart: Option<Vec<Part>>,
+    /// The rules for the JSON body, which is an example then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matching: Option<Matching>,
 }
 
 /// What a stand-in answers.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
     /// Header fields.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// A JSON body.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub json: Option<Value>,
     /// A text body.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
 /// What the client must get.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedResponse {
     /// The status code.
     pub status: u16,
     /// Header fields that must be there with these values.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// Header fields that must not be there.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent_headers: Vec<String>,
     /// The JSON body.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub json: Option<Value>,
     /// The text body.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// The rules of a consumer's contract: with them status, headers and body are examples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matching: Option<Matching>,
     /// Texts that the body contains.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contains: Vec<String>,
     /// Texts that the body does not contain, whatever their case.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<String>,
 }
 
@@ -225,65 +252,79 @@ impl Message {
 
 /// All notification fixtures, by name.
 pub fn notifications() -> Result<Vec<Fixture<Notification>>, FixtureError> {
-    let fixtures: Vec<Fixture<Notification>> = read_folder("contracts/fixtures/notifications")?;
-    let rules = contract::rules()?;
-    for fixture in &fixtures {
-        let message = serde_json::json!(fixture.content.message);
-        if let Some(violation) = rules.message(&message).first() {
-            let key = violation.pointer.rsplit('/').next().unwrap_or_default();
-            let line = line_of(&fixture.path, &format!("\"{key}\":"))
-                .map(|line| format!(":{line}"))
-                .unwrap_or_default();
-            return Err(FixtureError {
-                place: format!("{}{line}", fixture.path),
-                problem: format!("/message{}: {}", violation.pointer, violation.problem),
-            });
-        }
-        let event = fixture.name.split('.').next().unwrap_or_default();
-        if fixture.content.message.event != event {
-            return Err(FixtureError {
-                place: fixture.path.clone(),
-                problem: format!(
-                    "the event is {:?}, but the file's name says {event:?}: make them agree",
-                    fixture.content.message.event
-                ),
-            });
-        }
-    }
-    Ok(fixtures)
+    read_folder(NOTIFICATIONS, notification_from)
 }
 
 /// The notification fixture called `name`.
 pub fn notification(name: &str) -> Result<Fixture<Notification>, FixtureError> {
-    read(
-        Path::new("contracts/fixtures/notifications"),
-        &PathBuf::from(format!("{name}.json")),
-    )
+    let path = format!("{NOTIFICATIONS}/{name}.json");
+    notification_from(&path, &read(&path)?)
+}
+
+/// The notification fixture at `path`, relative to the workspace, if the file says `text`.
+pub fn notification_from(path: &str, text: &str) -> Result<Fixture<Notification>, FixtureError> {
+    let fixture: Fixture<Notification> = Fixture {
+        name: name_of(path, NOTIFICATIONS),
+        content: parse(path, text)?,
+        path: path.to_owned(),
+    };
+    let message = serde_json::json!(fixture.content.message);
+    if let Some(violation) = contract::rules()?.message(&message).first() {
+        let key = violation.pointer.rsplit('/').next().unwrap_or_default();
+        return Err(FixtureError {
+            place: place(path, text, &format!("\"{key}\":")),
+            problem: format!("/message{}: {}", violation.pointer, violation.problem),
+        });
+    }
+    let event = fixture.name.split('.').next().unwrap_or_default();
+    if fixture.content.message.event != event {
+        return Err(FixtureError {
+            place: path.to_owned(),
+            problem: format!(
+                "the event is {:?}, but the file's name says {event:?}: make them agree",
+                fixture.content.message.event
+            ),
+        });
+    }
+    if let Some(matching) = &fixture.content.matching {
+        let body = Body::Json(message);
+        if let Some(problem) = matching.body(&body, &body, Keys::MayBeMore).first() {
+            return Err(FixtureError {
+                place: place(path, text, "\"matching\""),
+                problem: format!("/message is not what /matching says: {problem}"),
+            });
+        }
+    }
+    Ok(fixture)
 }
 
 /// All gateway interactions, by name.
 pub fn interactions() -> Result<Vec<Fixture<Interaction>>, FixtureError> {
-    let fixtures: Vec<Fixture<Interaction>> = read_folder("contracts/fixtures/gateway")?;
-    let contract = contract::contract()?;
-    for fixture in &fixtures {
-        if let Some((id, problem)) = wrong_with_promises(&fixture.content.proves, contract) {
-            let line = line_of(&fixture.path, &format!("\"{id}\""))
-                .map(|line| format!(":{line}"))
-                .unwrap_or_default();
-            return Err(FixtureError {
-                place: format!("{}{line}", fixture.path),
-                problem,
-            });
-        }
-        if let Some(problem) = wrong_with(&fixture.content) {
-            return Err(FixtureError {
-                place: fixture.path.clone(),
-                problem,
-            });
-        }
-        check_placeholders(&fixture.path)?;
+    read_folder(INTERACTIONS, interaction_from)
+}
+
+/// The interaction fixture at `path`, relative to the workspace, if the file says `text`.
+pub fn interaction_from(path: &str, text: &str) -> Result<Fixture<Interaction>, FixtureError> {
+    let fixture: Fixture<Interaction> = Fixture {
+        name: name_of(path, INTERACTIONS),
+        content: parse(path, text)?,
+        path: path.to_owned(),
+    };
+    if let Some((id, problem)) = wrong_with_promises(&fixture.content.proves, contract::contract()?)
+    {
+        return Err(FixtureError {
+            place: place(path, text, &format!("\"{id}\"")),
+            problem,
+        });
     }
-    Ok(fixtures)
+    if let Some(problem) = wrong_with(&fixture.content) {
+        return Err(FixtureError {
+            place: path.to_owned(),
+            problem,
+        });
+    }
+    check_placeholders(path, text)?;
+    Ok(fixture)
 }
 
 /// What is wrong with the promises that a fixture names, and the word in the file that shows where.
@@ -344,8 +385,7 @@ fn wrong_with(interaction: &Interaction) -> Option<String> {
 }
 
 /// Fails at a `{word}` that stands for nothing, and at a string `<word>` likewise.
-fn check_placeholders(path: &str) -> Result<(), FixtureError> {
-    let text = fs::read_to_string(crate::workspace().join(path)).unwrap_or_default();
+fn check_placeholders(path: &str, text: &str) -> Result<(), FixtureError> {
     for (number, line) in text.lines().enumerate() {
         for (open, close, known) in [("{", "}", PLACEHOLDERS.as_slice()), ("\"<", ">\"", &TYPES)] {
             for after in line.split(open).skip(1) {
@@ -370,7 +410,10 @@ fn check_placeholders(path: &str) -> Result<(), FixtureError> {
     Ok(())
 }
 
-fn read_folder<T: DeserializeOwned>(folder: &str) -> Result<Vec<Fixture<T>>, FixtureError> {
+fn read_folder<T>(
+    folder: &str,
+    from: fn(&str, &str) -> Result<Fixture<T>, FixtureError>,
+) -> Result<Vec<Fixture<T>>, FixtureError> {
     let mut files = Vec::new();
     list(Path::new(folder), Path::new(""), &mut files)?;
     files.sort();
@@ -382,7 +425,10 @@ fn read_folder<T: DeserializeOwned>(folder: &str) -> Result<Vec<Fixture<T>>, Fix
     }
     files
         .iter()
-        .map(|file| read(Path::new(folder), file))
+        .map(|file| {
+            let path = Path::new(folder).join(file).display().to_string();
+            from(&path, &read(&path)?)
+        })
         .collect()
 }
 
@@ -407,24 +453,26 @@ fn list(folder: &Path, below: &Path, files: &mut Vec<PathBuf>) -> Result<(), Fix
     Ok(())
 }
 
-fn read<T: DeserializeOwned>(folder: &Path, file: &Path) -> Result<Fixture<T>, FixtureError> {
-    let path = folder.join(file);
-    let text =
-        fs::read_to_string(crate::workspace().join(&path)).map_err(|error| FixtureError {
-            place: path.display().to_string(),
-            problem: format!("cannot be read: {error}"),
-        })?;
-    Ok(Fixture {
-        name: file.with_extension("").display().to_string(),
-        content: parse(&path.display().to_string(), &text)?,
-        path: path.display().to_string(),
+fn read(path: &str) -> Result<String, FixtureError> {
+    fs::read_to_string(crate::workspace().join(path)).map_err(|error| FixtureError {
+        place: path.to_owned(),
+        problem: format!("cannot be read: {error}"),
     })
 }
 
-/// The first line of a file that contains `word`.
-fn line_of(path: &str, word: &str) -> Option<usize> {
-    let text = fs::read_to_string(crate::workspace().join(path)).ok()?;
-    Some(1 + text.lines().position(|line| line.contains(word))?)
+/// The file's path below `folder`, without `.json`.
+fn name_of(path: &str, folder: &str) -> String {
+    let below = Path::new(path).strip_prefix(folder);
+    let below = below.unwrap_or(Path::new(path)).with_extension("");
+    below.display().to_string()
+}
+
+/// The file at `path`, with the first line of its `text` that contains `word`.
+fn place(path: &str, text: &str, word: &str) -> String {
+    match text.lines().position(|line| line.contains(word)) {
+        Some(line) => format!("{path}:{}", line + 1),
+        None => path.to_owned(),
+    }
 }
 
 /// What `text` says, or the first thing wrong with it; `path` is how messages call it.
@@ -466,11 +514,11 @@ mod tests {
     #[case::broken_json("{\"title\": \"x\",\n}", "f.json:2:1: trailing comma")]
     #[case::unknown_field(
         "{\"titel\": \"x\"}",
-        "f.json:1:8: unknown field `titel`, expected `title` or `message`; did you mean `title`?"
+        "f.json:1:8: unknown field `titel`, expected one of `title`, `message`, `matching`; did you mean `title`?"
     )]
     #[case::unlike_anything(
         "{\"zzz\": \"x\"}",
-        "f.json:1:6: unknown field `zzz`, expected `title` or `message`"
+        "f.json:1:6: unknown field `zzz`, expected one of `title`, `message`, `matching`"
     )]
     #[case::missing_field("{\"title\": \"x\"}", "f.json:1:14: missing field `message`")]
     fn a_bad_fixture_is_told_with_place_and_remedy(#[case] text: &str, #[case] message: &str) {

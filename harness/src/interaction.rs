@@ -10,6 +10,7 @@ use crate::expectation;
 use crate::fixture::{self, Caller, Fixture, Interaction};
 use crate::flow::{self, Actor, Entry, Recorder};
 use crate::http::{self, Call, CallBody, Reply};
+use crate::matching::{Body, Keys, Matching, Response};
 use crate::scenario::{Outcome, ensure};
 use crate::stage::Stage;
 use crate::token::Claims;
@@ -208,11 +209,24 @@ impl<'a> Arrived<'a> {
         problems.extend(check_headers(
             &format!("{name} received"),
             &expected.headers,
-            &expected.absent_headers,
             values,
             fields,
         ));
-        if let Some(json) = &expected.json {
+        problems.extend(check_absent(
+            &format!("{name} received"),
+            &expected.absent_headers,
+            fields,
+        ));
+        if let (Some(json), Some(matching)) = (&expected.json, &expected.matching) {
+            let example = Body::Json(values.fill_json(json));
+            let actual = Body::read(&self.request.body, None);
+            let found = matching.body(&example, &actual, Keys::AreThese);
+            problems.extend(
+                found
+                    .iter()
+                    .map(|problem| format!("{name} received a body: {problem}")),
+            );
+        } else if let Some(json) = &expected.json {
             let json = values.fill_json(json);
             let actual = serde_json::from_slice(&self.request.body).unwrap_or(Value::Null);
             let differences = expectation::differences(&json, &actual);
@@ -252,8 +266,77 @@ fn check_reply(
     recorder: &Recorder,
 ) -> Vec<String> {
     let expected = &interaction.response;
-    let mut problems = Vec::new();
     let mut shown = reply.shown();
+    let text = reply.text();
+    let mut problems = match &expected.matching {
+        Some(matching) => check_by_rules(matching, expected, values, reply),
+        None => check_exactly(expected, values, reply, &mut shown),
+    };
+    problems.extend(check_absent(
+        "the answer has",
+        &expected.absent_headers,
+        |name| reply.header(name).map(str::to_owned),
+    ));
+    let mut checked = Vec::new();
+    for part in &expected.contains {
+        let part = values.fill(part);
+        if !text.contains(part.as_str()) {
+            problems.push(format!("the body does not contain {part:?}"));
+        }
+        checked.push(format!("contains {part:?}"));
+    }
+    for part in &expected.absent {
+        let part = values.fill(part);
+        if text.to_lowercase().contains(&part.to_lowercase()) {
+            problems.push(format!("the body contains {part:?}"));
+        }
+        checked.push(format!("does not contain {part:?}"));
+    }
+    if expected.json.is_none() && expected.text.is_none() && !checked.is_empty() {
+        shown.body = flow::Body::Checked(checked);
+    }
+    recorder.push(Entry::Response(shown));
+    problems
+}
+
+/// A sentence for each way in which `reply` is not what the rules of a consumer's contract say.
+fn check_by_rules(
+    matching: &Matching,
+    expected: &fixture::ExpectedResponse,
+    values: &Placeholders,
+    reply: &Reply,
+) -> Vec<String> {
+    let headers = expected.headers.iter();
+    let body = match (&expected.json, &expected.text) {
+        (Some(json), _) => Body::Json(values.fill_json(json)),
+        (None, Some(text)) if text.is_empty() => Body::Empty,
+        (None, Some(text)) => Body::Text(values.fill(text)),
+        (None, None) => Body::Missing,
+    };
+    let example = Response {
+        status: expected.status,
+        headers: headers
+            .map(|(name, value)| (name.to_lowercase(), values.fill(value)))
+            .collect(),
+        body,
+    };
+    let actual = Response {
+        status: reply.status,
+        headers: reply.headers.iter().cloned().collect(),
+        body: Body::read(&reply.body, reply.header("content-type")),
+    };
+    matching.response(&example, &actual)
+}
+
+/// A sentence for each way in which status, headers and body of `reply` are not those expected; in `shown`, values that
+/// are free are masked.
+fn check_exactly(
+    expected: &fixture::ExpectedResponse,
+    values: &Placeholders,
+    reply: &Reply,
+    shown: &mut flow::Response,
+) -> Vec<String> {
+    let mut problems = Vec::new();
     if reply.status != expected.status {
         problems.push(format!(
             "expected status {}, got {} with {}",
@@ -265,7 +348,6 @@ fn check_reply(
     problems.extend(check_headers(
         "the answer has",
         &expected.headers,
-        &expected.absent_headers,
         values,
         |name| reply.header(name).map(str::to_owned),
     ));
@@ -292,32 +374,12 @@ fn check_reply(
     {
         problems.push(format!("expected the body {wanted:?}, got {text:?}"));
     }
-    let mut checked = Vec::new();
-    for part in &expected.contains {
-        let part = values.fill(part);
-        if !text.contains(part.as_str()) {
-            problems.push(format!("the body does not contain {part:?}"));
-        }
-        checked.push(format!("contains {part:?}"));
-    }
-    for part in &expected.absent {
-        let part = values.fill(part);
-        if text.to_lowercase().contains(&part.to_lowercase()) {
-            problems.push(format!("the body contains {part:?}"));
-        }
-        checked.push(format!("does not contain {part:?}"));
-    }
-    if expected.json.is_none() && expected.text.is_none() && !checked.is_empty() {
-        shown.body = flow::Body::Checked(checked);
-    }
-    recorder.push(Entry::Response(shown));
     problems
 }
 
 fn check_headers(
     whose: &str,
     expected: &BTreeMap<String, String>,
-    absent: &[String],
     values: &Placeholders,
     field: impl Fn(&str) -> Option<String>,
 ) -> Vec<String> {
@@ -338,12 +400,21 @@ fn check_headers(
             None => problems.push(format!("{whose} no {name}, expected {value}")),
         }
     }
-    for name in absent {
-        if let Some(value) = field(&name.to_lowercase()) {
-            problems.push(format!("{whose} {name}: {value}, which must not be there"));
-        }
-    }
     problems
+}
+
+fn check_absent(
+    whose: &str,
+    absent: &[String],
+    field: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    absent
+        .iter()
+        .filter_map(|name| {
+            let value = field(&name.to_lowercase())?;
+            Some(format!("{whose} {name}: {value}, which must not be there"))
+        })
+        .collect()
 }
 
 fn header(request: &wiremock::Request, name: &str) -> Option<String> {
@@ -389,5 +460,45 @@ fn shown_answer(answer: &fixture::Answer, values: &Placeholders) -> flow::Respon
             (None, Some(text)) => flow::Body::Text(values.fill(text)),
             (None, None) => flow::Body::Empty,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    #[rstest]
+    #[case::of_the_type(json!({"id": "b-1", "count": 7, "new": true}), &[])]
+    #[case::not_of_the_type(
+        json!({"id": "b-1", "count": "7"}),
+        &["$.count: expected an integer, got \"7\""]
+    )]
+    #[case::an_example_without_a_rule(
+        json!({"id": "b-2", "count": 7}),
+        &["$.id: expected \"b-1\", got \"b-2\""]
+    )]
+    fn with_rules_an_expected_answer_is_an_example(
+        #[case] body: Value,
+        #[case] sentences: &[&str],
+    ) {
+        let expected: fixture::ExpectedResponse = serde_json::from_value(json!({
+            "status": 200,
+            "json": {"id": "{batch_id}", "count": 2},
+            "matching": {"body": {"$.count": {"matchers": [{"match": "integer"}]}}},
+        }))
+        .unwrap();
+        let matching = expected.matching.as_ref().unwrap();
+        let values = Placeholders(vec![("{batch_id}".into(), "b-1".into())]);
+        let reply = Reply {
+            status: 200,
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: body.to_string().into_bytes(),
+        };
+        assert_eq!(
+            check_by_rules(matching, &expected, &values, &reply),
+            sentences
+        );
     }
 }

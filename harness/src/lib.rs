@@ -19,6 +19,7 @@
 //! - [`standin`]: the services behind the gateway
 //! - [`ledger`]: what was published, and who must have received it
 //! - [`expectation`]: comparing JSON with what a fixture expects
+//! - [`matching`]: the matching rules of a consumer's contract
 //! - [`flow`]: the recorded exchange, and its text
 //! - [`redaction`]: values of one run checked, then masked
 //! - [`snapshot`]: flows compared with reviewed ones; the only place that knows insta
@@ -40,6 +41,7 @@ pub mod http;
 pub mod interaction;
 pub mod ledger;
 pub mod libtest;
+pub mod matching;
 pub mod panics;
 pub mod raw_client;
 pub mod redaction;

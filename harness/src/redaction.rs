@@ -100,7 +100,9 @@ impl Redactor {
             let (before, from) = rest.split_at(at);
             masked.push_str(before);
             let end = from.find(|c| !is_part(c)).unwrap_or(from.len());
-            let (word, after) = from.split_at(end);
+            // The end of a sentence is no part of the token.
+            let word = from[..end].trim_end_matches('.');
+            let after = &from[word.len()..];
             if word.matches('.').count() == 2 {
                 let number = number(&mut self.tokens, word.to_owned());
                 masked.push_str(&format!("<jwt:{number}>"));
@@ -160,9 +162,9 @@ mod tests {
         redactor.identify("9f3c-2", "user:bert");
         assert_eq!(
             redactor.text(
-                "ws:9f3c not 9f3c-2 with ?token=eyJh.eyJz.sig_1&x, eyJ and Bearer eyJh.eyJz.sig_1"
+                "ws:9f3c not 9f3c-2 with ?token=eyJh.eyJz.sig_1&x, eyJ and Bearer eyJh.eyJz.sig_1."
             ),
-            "ws:<user:anna> not <user:bert> with ?token=<jwt:1>&x, eyJ and Bearer <jwt:1>"
+            "ws:<user:anna> not <user:bert> with ?token=<jwt:1>&x, eyJ and Bearer <jwt:1>."
         );
     }
 }

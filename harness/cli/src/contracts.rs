@@ -3,7 +3,9 @@
 mod check;
 mod coverage;
 mod diff;
+mod export;
 mod generated;
+mod import;
 mod migration;
 mod types;
 
@@ -26,6 +28,8 @@ enum Command {
     Diff(diff::Arguments),
     Types(types::Arguments),
     Migration(migration::Arguments),
+    Import(import::Arguments),
+    Export(export::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
@@ -35,6 +39,8 @@ pub fn run(arguments: &Arguments) -> Status {
         Command::Diff(arguments) => diff::run(arguments),
         Command::Types(arguments) => types::run(arguments),
         Command::Migration(arguments) => migration::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
     }
 }
 

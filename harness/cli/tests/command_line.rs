@@ -29,6 +29,40 @@ fn a_wrong_use_is_answered_in_one_message_with_status_3(
     assert_eq!(output.status.code(), Some(3));
 }
 
+#[rstest]
+#[case::pact_that_is_none(
+    "pact",
+    "{}",
+    "is no Pact: /metadata/pactSpecification/version is missing"
+)]
+#[case::truncated(
+    "har",
+    "{\n\"log\": {",
+    "input.json:2:8: is no HAR: EOF while parsing an object"
+)]
+#[case::event(
+    "pact",
+    r#"{"metadata": {"pactSpecification": {"version": "4.0"}}, "interactions": [{
+        "type": "Asynchronous/Messages", "description": "d",
+        "contents": {"content": {"event": "clas_created", "data": {}}, "contentType": "application/json"}
+    }]}"#,
+    "\"d\": /message/event: unknown event `clas_created`; did you mean `class_created`?"
+)]
+fn what_cannot_be_imported_is_told_in_one_line_with_status_3(
+    #[case] format: &str,
+    #[case] text: &str,
+    #[case] message: &str,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("input.json");
+    std::fs::write(&file, text).unwrap();
+    let output = notifications(&["contracts", "import", format, &file.to_string_lossy()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(message), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert_eq!(output.status.code(), Some(3));
+}
+
 #[test]
 fn containers_without_an_engine_are_no_system() {
     let output = notifications(&["verify", "--runtime", "containers"]);
