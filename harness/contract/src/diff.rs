@@ -9,6 +9,7 @@
 //! - `change`: such a difference, and whether more or fewer values are allowed after it
 //! - `words`: what that means for who reads or writes, and the sentence
 //! - `messages`, `routes`, `responses`, `downstream`: the rest of the two documents, a verdict beside each difference
+//! - `vocabulary`: lists of values that messages share
 //! - `render`: findings as text, JSON and Markdown
 
 mod change;
@@ -21,6 +22,7 @@ mod schema;
 mod shape;
 mod types;
 mod union;
+mod vocabulary;
 mod words;
 
 use serde_json::Value;
@@ -92,6 +94,7 @@ pub fn diff(base: &Contract, head: &Contract) -> Vec<Finding> {
         findings: Vec::new(),
     };
     messages::compare(&mut comparison);
+    vocabulary::compare(&mut comparison);
     routes::compare(&mut comparison);
     promises(&mut comparison);
     comparison.findings

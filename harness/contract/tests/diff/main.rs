@@ -3,6 +3,7 @@
 mod documents;
 mod same;
 mod schemas;
+mod vocabulary;
 
 use contract::diff::{Finding, Side, diff};
 use contract::{Contract, Files};
