@@ -1,4 +1,12 @@
 //! One scenario's view of a system: users that nobody else has, connections, publishing, calls, and the fence.
+//!
+//! - `connections`: how users connect, and what an upgrade is answered
+//! - `calls`: HTTP, to the services and behind the gateway
+//! - `settlement`: the fence, and what it settles
+
+mod calls;
+mod connections;
+mod settlement;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -6,29 +14,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use contract::Rules;
-use contract::rules::{self, Service};
-use futures_util::future::join_all;
+use contract::rules::Service;
 use redis::aio::MultiplexedConnection;
-use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
-use tokio_tungstenite::WebSocketStream;
 use uuid::Uuid;
-use wiremock::ResponseTemplate;
 
-use crate::audit::{Audience, Audit, Exercised};
-use crate::client::{Answer, Client, Handshake, PATIENCE, shake_hands};
-use crate::fixture::{self, Message};
+use crate::audit::Audit;
+use crate::client::Client;
+use crate::fixture::Message;
 use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
-use crate::http::{Call, CallBody, Reply};
-use crate::ledger::{Ledger, Promise};
-use crate::raw_client::RawClient;
+use crate::ledger::Ledger;
 use crate::redaction::Redactor;
-use crate::scenario::{Failure, Outcome, ensure};
-use crate::standin::StandIn;
+use crate::scenario::{Failure, Outcome};
 use crate::system::System;
 use crate::token::Claims;
-use crate::{expectation, flow, interaction};
 
 /// How long Redis may take for one command.
 const REDIS_DEADLINE: Duration = Duration::from_secs(10);
@@ -204,174 +203,6 @@ impl Stage {
         id
     }
 
-    /// Connects `user` with a good token; anything but `101` breaks the contract.
-    pub async fn connect(&self, user: &User) -> Outcome<Client> {
-        let token = self.token(user);
-        self.connect_to(&format!("/ws?token={token}"), user).await
-    }
-
-    /// Connects as `user` with `path`; anything but `101` breaks the contract.
-    pub async fn connect_to(&self, path: &str, user: &User) -> Outcome<Client> {
-        self.connect_with(path, Vec::new(), user).await
-    }
-
-    /// Connects as `user` with `path` and header fields; anything but `101` breaks the contract.
-    pub async fn connect_with(
-        &self,
-        path: &str,
-        headers: Vec<(String, String)>,
-        user: &User,
-    ) -> Outcome<Client> {
-        let (name, offered, recorder) = self.client_lane(user);
-        let stream = self.upgraded(path, headers, &name, &recorder).await?;
-        let mut state = self.lock();
-        let promise = (offered, state.ledger.len());
-        let client = start_client(&name, user, promise, stream, recorder);
-        state.clients.push(client.clone());
-        Ok(client)
-    }
-
-    /// Connects `user` with a client that does only what it is told. The fence and the ledger do not know it.
-    pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
-        let (name, _, recorder) = self.client_lane(user);
-        let path = format!("/ws?token={}", self.token(user));
-        RawClient::connect(name, self.0.system.websocket, path, recorder).await
-    }
-
-    /// Waits until `user` may have one more connection: tries, unseen by the flow, until one is served.
-    pub async fn until_room_for(&self, user: &User) -> Outcome {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let recorder = Recorder::default();
-            let path = format!("/ws?token={}", self.token(user));
-            let name = format!("{}, trying,", user.name);
-            let stream = self.upgraded(&path, Vec::new(), &name, &recorder).await?;
-            let client = start_client(&name, user, (0, 0), stream, recorder);
-            // One that is refused is closed at once, and may be before the ping is sent.
-            let served =
-                client.send(Frame::Ping(Vec::new())).await.is_ok() && client.is_served(b"").await;
-            if served {
-                return client.close().await;
-            }
-            ensure(Instant::now() < deadline, || {
-                let ended = client.ended().unwrap_or_default();
-                let seconds = PATIENCE.as_secs();
-                format!("{name} still finds no room after {seconds} s: {ended}")
-            })?;
-        }
-    }
-
-    async fn upgraded(
-        &self,
-        path: &str,
-        headers: Vec<(String, String)>,
-        name: &str,
-        recorder: &Recorder,
-    ) -> Outcome<WebSocketStream<TcpStream>> {
-        let handshake = Handshake {
-            address: self.0.system.websocket,
-            path: path.to_owned(),
-            headers,
-        };
-        match self
-            .shake_hands(Service::Websocket, &handshake, recorder)
-            .await?
-        {
-            Answer::Refused(response) => Err(Failure::Broken(format!(
-                "{name} should have got 101 and got {}",
-                response.status
-            ))),
-            Answer::Upgraded(stream) => Ok(*stream),
-        }
-    }
-
-    /// The lane of the next connection of `user`: its name, how many messages were published before, and its recorder.
-    fn client_lane(&self, user: &User) -> (String, usize, Recorder) {
-        let mut state = self.lock();
-        let number = 1 + state
-            .lanes
-            .iter()
-            .filter(
-                |(_, actor, _)| matches!(actor, Actor::Client { user: u, .. } if *u == user.name),
-            )
-            .count();
-        let offered = state.ledger.len();
-        let name = format!("{}/{number}", user.name);
-        let recorder = Recorder::default();
-        let actor = Actor::Client {
-            user: user.name.clone(),
-            offered,
-        };
-        state.lanes.push((name.clone(), actor, recorder.clone()));
-        (name, offered, recorder)
-    }
-
-    /// Asks the gateway for an upgrade of `path`, as actor `name`, and says what it answered.
-    pub async fn upgrade_at_gateway(
-        &self,
-        name: &str,
-        path: &str,
-        headers: Vec<(String, String)>,
-    ) -> Outcome<Answer> {
-        self.upgrade(Service::Gateway, name, path, headers).await
-    }
-
-    /// The same at the websocket service, for requests that it should refuse.
-    pub async fn upgrade_at_websocket_service(
-        &self,
-        name: &str,
-        path: &str,
-        headers: Vec<(String, String)>,
-    ) -> Outcome<Answer> {
-        self.upgrade(Service::Websocket, name, path, headers).await
-    }
-
-    async fn upgrade(
-        &self,
-        service: Service,
-        name: &str,
-        path: &str,
-        headers: Vec<(String, String)>,
-    ) -> Outcome<Answer> {
-        let recorder = self.lane(name, Actor::Caller);
-        let handshake = Handshake {
-            address: self.address(service),
-            path: path.to_owned(),
-            headers,
-        };
-        self.shake_hands(service, &handshake, &recorder).await
-    }
-
-    /// Shakes hands and holds the answer against the contract.
-    async fn shake_hands(
-        &self,
-        service: Service,
-        handshake: &Handshake,
-        recorder: &Recorder,
-    ) -> Outcome<Answer> {
-        let answer = shake_hands(handshake, recorder).await?;
-        let call = rules::Call {
-            method: "GET",
-            path: &handshake.path,
-            headers: &handshake.headers,
-            body: &[],
-        };
-        let reply = match &answer {
-            Answer::Upgraded(_) => rules::Reply {
-                status: 101,
-                headers: &[],
-                body: &[],
-            },
-            Answer::Refused(refusal) => rules::Reply {
-                status: refusal.status,
-                headers: &refusal.headers,
-                body: &refusal.body,
-            },
-        };
-        self.lock().audit.called(service, &call, &reply);
-        Ok(answer)
-    }
-
     fn address(&self, service: Service) -> SocketAddr {
         match service {
             Service::Gateway => self.0.system.gateway,
@@ -430,205 +261,6 @@ impl Stage {
         self.send(&pipeline).await
     }
 
-    /// The fence: proves that everything published has arrived exactly once, in order, at every open connection that
-    /// it was for, and nothing anywhere else.
-    ///
-    /// A marked message goes down the same path to every connected user, and once all have it, a second one: whatever a
-    /// service lets stray from the first user's path to another's had the whole first round to arrive.
-    pub async fn settle(&self) -> Outcome {
-        let clients = self.lock().clients.clone();
-        let open: Vec<Client> = clients
-            .iter()
-            .filter(|client| client.is_open())
-            .cloned()
-            .collect();
-        let mut lost = Vec::new();
-        for _round in 0..2 {
-            lost.clear();
-            self.fence_round(&open, &mut lost).await?;
-            if !lost.is_empty() {
-                break;
-            }
-        }
-        let mut sentences = Vec::new();
-        {
-            let state = self.lock();
-            for client in &clients {
-                let (offered, promised) = client.promise();
-                let promise = Promise {
-                    client: client.name(),
-                    user: client.user(),
-                    offered,
-                    promised,
-                    open: open.iter().any(|open| open.name() == client.name()),
-                };
-                sentences.extend(doubled_fences(client));
-                sentences.extend(client.binaries().iter().map(|bytes| {
-                    let kind = state.ledger.published().iter().find(|m| m.bytes == *bytes);
-                    let what = kind.map_or("something".to_owned(), |m| {
-                        format!("#{} {}", m.number, m.kind)
-                    });
-                    format!(
-                        "{} received {what} as a binary message, not as a text",
-                        client.name()
-                    )
-                }));
-                sentences.extend(state.ledger.violations(&promise, &client.texts()));
-            }
-        }
-        sentences.extend(lost);
-        sentences.extend(self.audit(&clients));
-        for client in &clients {
-            sentences.extend(
-                client
-                    .lost()
-                    .map(|words| format!("{} {words}", client.name())),
-            );
-        }
-        for client in &open {
-            client.fence();
-        }
-        ensure(sentences.is_empty(), || sentences.join("\n"))
-    }
-
-    /// Calls the gateway as actor `name`.
-    pub async fn call(&self, name: &str, call: &Call) -> Outcome<Reply> {
-        let (reply, recorder) = self.send_call(name, Service::Gateway, call).await?;
-        recorder.push(Entry::Response(reply.shown()));
-        Ok(reply)
-    }
-
-    /// Calls the gateway, unseen by the flow: for calls whose number is chance.
-    pub async fn call_unseen(&self, call: &Call) -> Outcome<Reply> {
-        self.exchange(Service::Gateway, call).await
-    }
-
-    /// Calls an HTTP route of the websocket service as actor `name`. The flow shows those members of the JSON answer
-    /// that `expected` has, free values masked as it says.
-    pub async fn call_websocket_service(
-        &self,
-        name: &str,
-        call: &Call,
-        expected: &Value,
-    ) -> Outcome<Reply> {
-        let (reply, recorder) = self.send_call(name, Service::Websocket, call).await?;
-        let mut shown = reply.shown();
-        if let flow::Body::Json(actual) = &mut shown.body {
-            *actual = expectation::masked(expected, actual);
-            if let (Some(members), Some(expected)) = (actual.as_object_mut(), expected.as_object())
-            {
-                members.retain(|name, _| expected.contains_key(name));
-            }
-        }
-        recorder.push(Entry::Response(shown));
-        Ok(reply)
-    }
-
-    /// Reads the websocket service's metrics as actor `name`; the flow says only that they were read.
-    pub async fn websocket_metrics(&self, name: &str) -> Outcome<String> {
-        let call = Call::get("/metrics");
-        let (reply, recorder) = self.send_call(name, Service::Websocket, &call).await?;
-        recorder.push(Entry::Response(flow::Response {
-            body: flow::Body::Empty,
-            ..reply.shown()
-        }));
-        ensure(reply.status == 200, || {
-            format!("GET /metrics answered {}", reply.status)
-        })?;
-        Ok(reply.text())
-    }
-
-    /// Tells the stand-in for `service` to answer this stage's requests with `status` and `json`.
-    pub fn stand_in_answers(&self, service: fixture::Service, status: u16, json: &Value) {
-        let template = ResponseTemplate::new(status).set_body_json(json);
-        self.standin(service).answer(&self.0.mark, template);
-    }
-
-    /// The same, but the answer comes only after `delay`.
-    pub fn stand_in_answers_after(
-        &self,
-        delay: Duration,
-        service: fixture::Service,
-        status: u16,
-        json: &Value,
-    ) {
-        let template = ResponseTemplate::new(status).set_body_json(json);
-        self.standin(service)
-            .answer(&self.0.mark, template.set_delay(delay));
-    }
-
-    /// Takes the requests of this stage that `service` has received, and records them with `answered` as the status.
-    pub async fn requests_at(
-        &self,
-        service: fixture::Service,
-        answered: u16,
-    ) -> Outcome<Vec<(String, Value)>> {
-        let standin = self.standin(service);
-        let recorder = self.lane(standin.name, Actor::StandIn);
-        let mut seen = Vec::new();
-        for request in standin.take_requests(&self.0.mark) {
-            self.arrived(standin.name, &request);
-            recorder.push(Entry::Request(interaction::shown_request(&request).await));
-            recorder.push(Entry::Response(flow::Response {
-                status: answered,
-                headers: Vec::new(),
-                body: flow::Body::Empty,
-            }));
-            let path = request.url.path().to_owned();
-            seen.push((
-                path,
-                serde_json::from_slice(&request.body).unwrap_or(Value::Null),
-            ));
-        }
-        Ok(seen)
-    }
-
-    /// A sentence for each thing that travelled since the last call and is not as the contract's documents say.
-    fn audit(&self, clients: &[Client]) -> Vec<String> {
-        let mut state = self.lock();
-        let state = &mut *state;
-        for client in clients {
-            for text in client.texts() {
-                // What was published off the contract on purpose arrives as it was published.
-                let mut copies = (state.ledger.published().iter()).filter(|m| m.bytes == text);
-                if copies.any(|message| self.0.lines.rules.knows(&message.kind)) {
-                    state.audit.received(client.name(), &text);
-                }
-            }
-        }
-        for (name, actor, recorder) in &state.lanes {
-            if let Actor::Client { .. } = actor
-                && let Some((code, reason)) = close_by_service(&recorder.entries())
-                && state.closes_audited.insert(name.clone())
-            {
-                state.audit.closed(name, code, &reason);
-            }
-        }
-        state.audit.take_violations()
-    }
-
-    /// What of the contract this stage exercised.
-    pub fn exercised(&self) -> Exercised {
-        let mut state = self.lock();
-        let state = &mut *state;
-        for message in state.ledger.published() {
-            // A connection counts as there when the promise holds for it.
-            let there = |client: &&Client| client.promise().1 < message.number;
-            let (own, others): (Vec<_>, Vec<_>) = (state.clients.iter().filter(there))
-                .partition(|client| client.user() == message.user);
-            let audience = match own.len() {
-                0 => Audience::Nobody,
-                1 => Audience::One,
-                _ => Audience::Several,
-            };
-            state.audit.delivered(&message.kind, audience);
-            if !others.is_empty() {
-                state.audit.delivered(&message.kind, Audience::Others);
-            }
-        }
-        state.audit.exercised().clone()
-    }
-
     /// Writes a sentence into the lane of actor `name`.
     pub fn note(&self, name: &str, sentence: &str) {
         self.lane(name, Actor::Caller)
@@ -662,105 +294,6 @@ impl Stage {
         self.lock().clients.clear();
         for standin in self.0.system.standins.all() {
             standin.leave(&self.0.mark);
-        }
-    }
-
-    pub(crate) async fn send_call(
-        &self,
-        name: &str,
-        service: Service,
-        call: &Call,
-    ) -> Outcome<(Reply, Recorder)> {
-        let recorder = self.lane(name, Actor::Caller);
-        recorder.push(Entry::Request(call.shown()));
-        if let CallBody::Json(json) = &call.body {
-            self.lock().redactor.note_sent(json);
-        }
-        Ok((self.exchange(service, call).await?, recorder))
-    }
-
-    /// Sends `call` and holds the answer against the contract.
-    async fn exchange(&self, service: Service, call: &Call) -> Outcome<Reply> {
-        let address = self.address(service);
-        let reply = call.send(&self.0.lines.http, address).await?;
-        let body = match &call.body {
-            CallBody::Json(json) => json.to_string().into_bytes(),
-            CallBody::Text(text) => text.clone().into_bytes(),
-            CallBody::Empty | CallBody::Multipart(_) => Vec::new(),
-        };
-        let sent = rules::Call {
-            method: &call.method,
-            path: &call.path,
-            headers: &call.headers,
-            body: &body,
-        };
-        let answer = rules::Reply {
-            status: reply.status,
-            headers: &reply.headers,
-            body: &reply.body,
-        };
-        self.lock().audit.called(service, &sent, &answer);
-        Ok(reply)
-    }
-
-    /// One marked message to each connected user, and its arrival at each of their connections.
-    async fn fence_round(&self, open: &[Client], lost: &mut Vec<String>) -> Outcome {
-        let mut nonces = BTreeMap::new();
-        let mut pipeline = redis::pipe();
-        for client in open {
-            if nonces.contains_key(client.user()) {
-                continue;
-            }
-            let user = self.user(client.user());
-            let nonce = Uuid::new_v4().to_string();
-            let text = serde_json::json!({
-                "event": "fence",
-                "data": {"user": user.id, "nonce": nonce},
-            });
-            pipeline
-                .cmd("PUBLISH")
-                .arg(channel(&user))
-                .arg(text.to_string());
-            nonces.insert(client.user(), nonce);
-        }
-        if nonces.is_empty() {
-            return Ok(());
-        }
-        self.send(&pipeline).await?;
-        let nonces = &nonces;
-        let arrivals = open.iter().map(|client| async move {
-            let words = client.until_fence(&nonces[client.user()]).await.err()?;
-            Some(format!(
-                "{} never received the fence, the last message published to {}: {words}",
-                client.name(),
-                client.user()
-            ))
-        });
-        lost.extend(join_all(arrivals).await.into_iter().flatten());
-        Ok(())
-    }
-
-    /// Holds a call that reached a stand-in against the contract.
-    pub(crate) fn arrived(&self, standin: &str, request: &wiremock::Request) {
-        let headers: Vec<(String, String)> = (request.headers.iter())
-            .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().into()))
-            .collect();
-        let call = rules::Call {
-            method: request.method.as_str(),
-            path: request.url.path(),
-            headers: &headers,
-            body: &request.body,
-        };
-        self.lock().audit.arrived(standin, &call);
-    }
-
-    pub(crate) fn standin(&self, service: fixture::Service) -> &StandIn {
-        let standins = &self.0.system.standins;
-        match service {
-            fixture::Service::Aggregator => &standins.aggregator,
-            fixture::Service::Files => &standins.files,
-            fixture::Service::Classes => &standins.classes,
-            fixture::Service::Orchestrator => &standins.orchestrator,
         }
     }
 
@@ -801,43 +334,9 @@ impl Stage {
     }
 }
 
-/// The code and reason of the close in a client's lane, if the service began it; no code is 1005 (RFC 6455, section
-/// 7.1.5).
-fn close_by_service(entries: &[Entry]) -> Option<(u16, String)> {
-    const NONE: u16 = 1005;
-    entries.iter().find_map(|entry| match entry {
-        Entry::Sent(Frame::Close(_)) => Some(None),
-        Entry::Received(Frame::Close(close)) => {
-            Some(Some(close.clone().unwrap_or((NONE, String::new()))))
-        }
-        _ => None,
-    })?
-}
-
 /// `ws:{user_id}` (contract, Backplane).
 fn channel(user: &User) -> String {
     format!("ws:{}", user.id)
-}
-
-/// A sentence if a fence arrived more than once: a service that doubles it doubles messages too.
-fn doubled_fences(client: &Client) -> Option<String> {
-    let mut fences = client.fences();
-    let all = fences.len();
-    fences.sort();
-    fences.dedup();
-    (fences.len() < all).then(|| format!("{} received a fence twice", client.name()))
-}
-
-fn start_client(
-    name: &str,
-    user: &User,
-    promise: (usize, usize),
-    stream: WebSocketStream<TcpStream>,
-    recorder: Recorder,
-) -> Client {
-    let id = user.id.clone();
-    let is_fence = move |bytes: &[u8]| fence_of(&id, bytes);
-    Client::start(name, &user.name, promise, stream, recorder, is_fence)
 }
 
 /// Whether `bytes` are a fence for the user with this id.

@@ -1,0 +1,194 @@
+//! How a scenario's users connect, and what an upgrade is answered.
+
+use contract::rules::{self, Service};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+
+use super::{Stage, User, fence_of};
+use crate::client::{Answer, Client, Handshake, PATIENCE, shake_hands};
+use crate::flow::{Actor, Frame, Recorder};
+use crate::raw_client::RawClient;
+use crate::scenario::{Failure, Outcome, ensure};
+
+impl Stage {
+    /// Connects `user` with a good token; anything but `101` breaks the contract.
+    pub async fn connect(&self, user: &User) -> Outcome<Client> {
+        let token = self.token(user);
+        self.connect_to(&format!("/ws?token={token}"), user).await
+    }
+
+    /// Connects as `user` with `path`; anything but `101` breaks the contract.
+    pub async fn connect_to(&self, path: &str, user: &User) -> Outcome<Client> {
+        self.connect_with(path, Vec::new(), user).await
+    }
+
+    /// Connects as `user` with `path` and header fields; anything but `101` breaks the contract.
+    pub async fn connect_with(
+        &self,
+        path: &str,
+        headers: Vec<(String, String)>,
+        user: &User,
+    ) -> Outcome<Client> {
+        let (name, offered, recorder) = self.client_lane(user);
+        let stream = self.upgraded(path, headers, &name, &recorder).await?;
+        let mut state = self.lock();
+        let promise = (offered, state.ledger.len());
+        let client = start_client(&name, user, promise, stream, recorder);
+        state.clients.push(client.clone());
+        Ok(client)
+    }
+
+    /// Connects `user` with a client that does only what it is told. The fence and the ledger do not know it.
+    pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
+        let (name, _, recorder) = self.client_lane(user);
+        let path = format!("/ws?token={}", self.token(user));
+        RawClient::connect(name, self.0.system.websocket, path, recorder).await
+    }
+
+    /// Waits until `user` may have one more connection: tries, unseen by the flow, until one is served.
+    pub async fn until_room_for(&self, user: &User) -> Outcome {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let recorder = Recorder::default();
+            let path = format!("/ws?token={}", self.token(user));
+            let name = format!("{}, trying,", user.name);
+            let stream = self.upgraded(&path, Vec::new(), &name, &recorder).await?;
+            let client = start_client(&name, user, (0, 0), stream, recorder);
+            // One that is refused is closed at once, and may be before the ping is sent.
+            let served =
+                client.send(Frame::Ping(Vec::new())).await.is_ok() && client.is_served(b"").await;
+            if served {
+                return client.close().await;
+            }
+            ensure(Instant::now() < deadline, || {
+                let ended = client.ended().unwrap_or_default();
+                let seconds = PATIENCE.as_secs();
+                format!("{name} still finds no room after {seconds} s: {ended}")
+            })?;
+        }
+    }
+
+    /// Asks the gateway for an upgrade of `path`, as actor `name`, and says what it answered.
+    pub async fn upgrade_at_gateway(
+        &self,
+        name: &str,
+        path: &str,
+        headers: Vec<(String, String)>,
+    ) -> Outcome<Answer> {
+        self.upgrade(Service::Gateway, name, path, headers).await
+    }
+
+    /// The same at the websocket service, for requests that it should refuse.
+    pub async fn upgrade_at_websocket_service(
+        &self,
+        name: &str,
+        path: &str,
+        headers: Vec<(String, String)>,
+    ) -> Outcome<Answer> {
+        self.upgrade(Service::Websocket, name, path, headers).await
+    }
+
+    async fn upgraded(
+        &self,
+        path: &str,
+        headers: Vec<(String, String)>,
+        name: &str,
+        recorder: &Recorder,
+    ) -> Outcome<WebSocketStream<TcpStream>> {
+        let handshake = Handshake {
+            address: self.0.system.websocket,
+            path: path.to_owned(),
+            headers,
+        };
+        match self
+            .shake_hands(Service::Websocket, &handshake, recorder)
+            .await?
+        {
+            Answer::Refused(response) => Err(Failure::Broken(format!(
+                "{name} should have got 101 and got {}",
+                response.status
+            ))),
+            Answer::Upgraded(stream) => Ok(*stream),
+        }
+    }
+
+    /// The lane of the next connection of `user`: its name, how many messages were published before, and its recorder.
+    fn client_lane(&self, user: &User) -> (String, usize, Recorder) {
+        let mut state = self.lock();
+        let number = 1 + state
+            .lanes
+            .iter()
+            .filter(
+                |(_, actor, _)| matches!(actor, Actor::Client { user: u, .. } if *u == user.name),
+            )
+            .count();
+        let offered = state.ledger.len();
+        let name = format!("{}/{number}", user.name);
+        let recorder = Recorder::default();
+        let actor = Actor::Client {
+            user: user.name.clone(),
+            offered,
+        };
+        state.lanes.push((name.clone(), actor, recorder.clone()));
+        (name, offered, recorder)
+    }
+
+    async fn upgrade(
+        &self,
+        service: Service,
+        name: &str,
+        path: &str,
+        headers: Vec<(String, String)>,
+    ) -> Outcome<Answer> {
+        let recorder = self.lane(name, Actor::Caller);
+        let handshake = Handshake {
+            address: self.address(service),
+            path: path.to_owned(),
+            headers,
+        };
+        self.shake_hands(service, &handshake, &recorder).await
+    }
+
+    /// Shakes hands and holds the answer against the contract.
+    async fn shake_hands(
+        &self,
+        service: Service,
+        handshake: &Handshake,
+        recorder: &Recorder,
+    ) -> Outcome<Answer> {
+        let answer = shake_hands(handshake, recorder).await?;
+        let call = rules::Call {
+            method: "GET",
+            path: &handshake.path,
+            headers: &handshake.headers,
+            body: &[],
+        };
+        let reply = match &answer {
+            Answer::Upgraded(_) => rules::Reply {
+                status: 101,
+                headers: &[],
+                body: &[],
+            },
+            Answer::Refused(refusal) => rules::Reply {
+                status: refusal.status,
+                headers: &refusal.headers,
+                body: &refusal.body,
+            },
+        };
+        self.lock().audit.called(service, &call, &reply);
+        Ok(answer)
+    }
+}
+
+fn start_client(
+    name: &str,
+    user: &User,
+    promise: (usize, usize),
+    stream: WebSocketStream<TcpStream>,
+    recorder: Recorder,
+) -> Client {
+    let id = user.id.clone();
+    let is_fence = move |bytes: &[u8]| fence_of(&id, bytes);
+    Client::start(name, &user.name, promise, stream, recorder, is_fence)
+}

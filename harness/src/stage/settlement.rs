@@ -1,0 +1,181 @@
+//! What a stage owes its scenario in the end: the fence, the ledger, the contract's documents, and what was exercised.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use uuid::Uuid;
+
+use super::{Stage, channel};
+use crate::audit::{Audience, Exercised};
+use crate::client::Client;
+use crate::flow::{Actor, Entry, Frame};
+use crate::ledger::Promise;
+use crate::scenario::{Outcome, ensure};
+
+impl Stage {
+    /// The fence: proves that everything published has arrived exactly once, in order, at every open connection that
+    /// it was for, and nothing anywhere else.
+    ///
+    /// A marked message goes down the same path to every connected user, and once all have it, a second one: whatever a
+    /// service lets stray from the first user's path to another's had the whole first round to arrive.
+    pub async fn settle(&self) -> Outcome {
+        let clients = self.lock().clients.clone();
+        let open: Vec<Client> = clients
+            .iter()
+            .filter(|client| client.is_open())
+            .cloned()
+            .collect();
+        let mut lost = Vec::new();
+        for _round in 0..2 {
+            lost.clear();
+            self.fence_round(&open, &mut lost).await?;
+            if !lost.is_empty() {
+                break;
+            }
+        }
+        let mut sentences = Vec::new();
+        {
+            let state = self.lock();
+            for client in &clients {
+                let (offered, promised) = client.promise();
+                let promise = Promise {
+                    client: client.name(),
+                    user: client.user(),
+                    offered,
+                    promised,
+                    open: open.iter().any(|open| open.name() == client.name()),
+                };
+                sentences.extend(doubled_fences(client));
+                sentences.extend(client.binaries().iter().map(|bytes| {
+                    let kind = state.ledger.published().iter().find(|m| m.bytes == *bytes);
+                    let what = kind.map_or("something".to_owned(), |m| {
+                        format!("#{} {}", m.number, m.kind)
+                    });
+                    format!(
+                        "{} received {what} as a binary message, not as a text",
+                        client.name()
+                    )
+                }));
+                sentences.extend(state.ledger.violations(&promise, &client.texts()));
+            }
+        }
+        sentences.extend(lost);
+        sentences.extend(self.audit(&clients));
+        for client in &clients {
+            sentences.extend(
+                client
+                    .lost()
+                    .map(|words| format!("{} {words}", client.name())),
+            );
+        }
+        for client in &open {
+            client.fence();
+        }
+        ensure(sentences.is_empty(), || sentences.join("\n"))
+    }
+
+    /// A sentence for each thing that travelled since the last call and is not as the contract's documents say.
+    fn audit(&self, clients: &[Client]) -> Vec<String> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        for client in clients {
+            for text in client.texts() {
+                // What was published off the contract on purpose arrives as it was published.
+                let mut copies = (state.ledger.published().iter()).filter(|m| m.bytes == text);
+                if copies.any(|message| self.0.lines.rules.knows(&message.kind)) {
+                    state.audit.received(client.name(), &text);
+                }
+            }
+        }
+        for (name, actor, recorder) in &state.lanes {
+            if let Actor::Client { .. } = actor
+                && let Some((code, reason)) = close_by_service(&recorder.entries())
+                && state.closes_audited.insert(name.clone())
+            {
+                state.audit.closed(name, code, &reason);
+            }
+        }
+        state.audit.take_violations()
+    }
+
+    /// What of the contract this stage exercised.
+    pub fn exercised(&self) -> Exercised {
+        let mut state = self.lock();
+        let state = &mut *state;
+        for message in state.ledger.published() {
+            // A connection counts as there when the promise holds for it.
+            let there = |client: &&Client| client.promise().1 < message.number;
+            let (own, others): (Vec<_>, Vec<_>) = (state.clients.iter().filter(there))
+                .partition(|client| client.user() == message.user);
+            let audience = match own.len() {
+                0 => Audience::Nobody,
+                1 => Audience::One,
+                _ => Audience::Several,
+            };
+            state.audit.delivered(&message.kind, audience);
+            if !others.is_empty() {
+                state.audit.delivered(&message.kind, Audience::Others);
+            }
+        }
+        state.audit.exercised().clone()
+    }
+
+    /// One marked message to each connected user, and its arrival at each of their connections.
+    async fn fence_round(&self, open: &[Client], lost: &mut Vec<String>) -> Outcome {
+        let mut nonces = BTreeMap::new();
+        let mut pipeline = redis::pipe();
+        for client in open {
+            if nonces.contains_key(client.user()) {
+                continue;
+            }
+            let user = self.user(client.user());
+            let nonce = Uuid::new_v4().to_string();
+            let text = serde_json::json!({
+                "event": "fence",
+                "data": {"user": user.id, "nonce": nonce},
+            });
+            pipeline
+                .cmd("PUBLISH")
+                .arg(channel(&user))
+                .arg(text.to_string());
+            nonces.insert(client.user(), nonce);
+        }
+        if nonces.is_empty() {
+            return Ok(());
+        }
+        self.send(&pipeline).await?;
+        let nonces = &nonces;
+        let arrivals = open.iter().map(|client| async move {
+            let words = client.until_fence(&nonces[client.user()]).await.err()?;
+            Some(format!(
+                "{} never received the fence, the last message published to {}: {words}",
+                client.name(),
+                client.user()
+            ))
+        });
+        lost.extend(join_all(arrivals).await.into_iter().flatten());
+        Ok(())
+    }
+}
+
+/// The code and reason of the close in a client's lane, if the service began it; no code is 1005 (RFC 6455, section
+/// 7.1.5).
+fn close_by_service(entries: &[Entry]) -> Option<(u16, String)> {
+    const NONE: u16 = 1005;
+    entries.iter().find_map(|entry| match entry {
+        Entry::Sent(Frame::Close(_)) => Some(None),
+        Entry::Received(Frame::Close(close)) => {
+            Some(Some(close.clone().unwrap_or((NONE, String::new()))))
+        }
+        _ => None,
+    })?
+}
+
+/// A sentence if a fence arrived more than once: a service that doubles it doubles messages too.
+fn doubled_fences(client: &Client) -> Option<String> {
+    let mut fences = client.fences();
+    let all = fences.len();
+    fences.sort();
+    fences.dedup();
+    (fences.len() < all).then(|| format!("{} received a fence twice", client.name()))
+}
