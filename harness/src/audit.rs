@@ -20,8 +20,32 @@ pub struct Exercised {
     pub routes: BTreeSet<(String, String)>,
     /// Codes of closes that the service began.
     pub closes: BTreeSet<u16>,
-    /// Notifications, by `event`, with who was there when they were published.
-    pub messages: BTreeSet<(String, Audience)>,
+    /// Notifications, by `event`, with who was there when they were published and how their connections went on.
+    pub messages: BTreeSet<(String, Audience, Life)>,
+}
+
+/// How a connection went on after a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Life {
+    /// There was none.
+    None,
+    /// It stayed open.
+    Open,
+    /// The client ended it.
+    Left,
+    /// The service closed it with this code.
+    Closed(u16),
+}
+
+impl std::fmt::Display for Life {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("yes"),
+            Self::Open => f.write_str("open"),
+            Self::Left => f.write_str("left"),
+            Self::Closed(code) => write!(f, "{code}"),
+        }
+    }
 }
 
 /// Who was there when a message was published.
@@ -108,9 +132,9 @@ impl Audit {
         self.note(&format!("the gateway's call of {service}"), found);
     }
 
-    /// Who was there when a message of type `event` was published.
-    pub fn delivered(&mut self, event: &str, audience: Audience) {
-        let entry = (event.to_owned(), audience);
+    /// Who was there when a message of type `event` was published, and how their connection went on.
+    pub fn delivered(&mut self, event: &str, audience: Audience, life: Life) {
+        let entry = (event.to_owned(), audience, life);
         self.exercised.messages.insert(entry);
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use contract::Contract;
 use contract::model::Direction;
 
-use crate::audit::Audience;
+use crate::audit::{Audience, Life};
 use crate::runner::Verdict;
 
 /// What of the contract is exercised, and what never is.
@@ -14,8 +14,8 @@ use crate::runner::Verdict;
 pub struct Coverage {
     /// Each promise with the ids of the scenarios that prove it.
     pub promises: Vec<(String, Vec<String>)>,
-    /// Each notification with those of [`Audience::ALL`] that were there when it was published.
-    pub messages: Vec<(String, BTreeSet<Audience>)>,
+    /// Each notification with who was there when it was published, and how their connections went on.
+    pub messages: Vec<(String, BTreeSet<(Audience, Life)>)>,
     /// Each close with its code, and whether it was seen where a scenario proves its promise.
     pub closes: Vec<(String, u16, bool)>,
     /// Each route with its statuses, and whether each was answered.
@@ -34,8 +34,9 @@ impl Coverage {
         let messages = messages.filter(|message| message.direction == Direction::ToClient);
         let messages = messages.map(|message| {
             let seen = verdicts.iter().flat_map(|v| &v.exercised.messages);
-            let seen = seen.filter(|(event, _)| *event == message.name);
-            (message.name.clone(), seen.map(|(_, who)| *who).collect())
+            let seen = seen.filter(|(event, ..)| *event == message.name);
+            let seen = seen.map(|(_, who, life)| (*who, *life));
+            (message.name.clone(), seen.collect())
         });
         let closes = contract.closes.iter().map(|close| {
             let seen = verdicts.iter().any(|verdict| {
@@ -75,7 +76,8 @@ impl Coverage {
             }
         }
         for (event, audience) in &self.messages {
-            if !audience.contains(&Audience::One) && !audience.contains(&Audience::Several) {
+            let reached = |who: &Audience| matches!(who, Audience::One | Audience::Several);
+            if !audience.iter().any(|(who, _)| reached(who)) {
                 gaps.push(format!("no scenario delivers {event}"));
             }
         }
@@ -112,7 +114,10 @@ impl Coverage {
 
     /// The whole of it as tables.
     pub fn text(&self) -> String {
-        let mut text = String::from("messages, by who was there when they were published\n\n");
+        let mut text = String::from(
+            "messages, by who was there when they were published and how their connection went on:\n\
+             it stayed open, the client left, or the service closed it with a code\n\n",
+        );
         let width = self.messages.iter().map(|(event, _)| event.len()).max();
         let width = width.unwrap_or(0);
         let _ = write!(text, "  {:width$}", "");
@@ -123,13 +128,13 @@ impl Coverage {
         for (event, seen) in &self.messages {
             let _ = write!(text, "  {event:width$}");
             for audience in Audience::ALL {
-                let column = audience.words().len();
-                let mark = if seen.contains(&audience) {
-                    "yes"
-                } else {
-                    "never"
+                let lives = seen.iter().filter(|(who, _)| *who == audience);
+                let lives: Vec<String> = lives.map(|(_, life)| life.to_string()).collect();
+                let cell = match lives.as_slice() {
+                    [] => "never".to_owned(),
+                    lives => lives.join(" "),
                 };
-                let _ = write!(text, "  {mark:column$}");
+                let _ = write!(text, "  {cell:column$}", column = audience.words().len());
             }
             let end = text.trim_end().len();
             text.truncate(end);
@@ -199,7 +204,7 @@ mod tests {
         let exercised = Exercised {
             routes: [("GET /healthz".to_owned(), "200".to_owned())].into(),
             closes: [1008].into(),
-            messages: [("class_created".to_owned(), Audience::Several)].into(),
+            messages: [("class_created".to_owned(), Audience::Several, Life::Left)].into(),
         };
         let played = [verdict(&["token.expiry-closes"], exercised)];
         let coverage = Coverage::of(contract, &played);
@@ -218,6 +223,8 @@ mod tests {
                 .text()
                 .contains("GET /healthz                           200  (never: 405)")
         );
+        let row = "class_created                         never           left";
+        assert!(coverage.text().contains(row), "{}", coverage.text());
         assert!(coverage.summary().starts_with("1 of "));
     }
 }

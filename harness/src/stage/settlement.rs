@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::{Stage, channel};
-use crate::audit::{Audience, Exercised};
+use crate::audit::{Audience, Exercised, Life};
 use crate::client::Client;
 use crate::flow::{Actor, Entry, Frame};
 use crate::ledger::Promise;
@@ -102,19 +102,30 @@ impl Stage {
     pub fn exercised(&self) -> Exercised {
         let mut state = self.lock();
         let state = &mut *state;
+        let lives: BTreeMap<&str, Life> = (state.lanes.iter())
+            .map(|(name, _, recorder)| (name.as_str(), life(&recorder.entries())))
+            .collect();
         for message in state.ledger.published() {
             // A connection counts as there when the promise holds for it.
             let there = |client: &&Client| client.promise().1 < message.number;
             let (own, others): (Vec<_>, Vec<_>) = (state.clients.iter().filter(there))
                 .partition(|client| client.user() == message.user);
-            let audience = match own.len() {
-                0 => Audience::Nobody,
-                1 => Audience::One,
-                _ => Audience::Several,
+            let audience = if own.len() == 1 {
+                Audience::One
+            } else {
+                Audience::Several
             };
-            state.audit.delivered(&message.kind, audience);
-            if !others.is_empty() {
-                state.audit.delivered(&message.kind, Audience::Others);
+            let life = |client: &Client| lives.get(client.name()).copied().unwrap_or(Life::None);
+            if own.is_empty() {
+                let nobody = Audience::Nobody;
+                state.audit.delivered(&message.kind, nobody, Life::None);
+            }
+            for client in own {
+                state.audit.delivered(&message.kind, audience, life(client));
+            }
+            for client in others {
+                let life = life(client);
+                state.audit.delivered(&message.kind, Audience::Others, life);
             }
         }
         state.audit.exercised().clone()
@@ -155,6 +166,20 @@ impl Stage {
         });
         lost.extend(join_all(arrivals).await.into_iter().flatten());
         Ok(())
+    }
+}
+
+/// How the connection of a client's lane ended, if it has.
+fn life(entries: &[Entry]) -> Life {
+    match close_by_service(entries) {
+        Some((code, _)) => Life::Closed(code),
+        None if entries
+            .iter()
+            .any(|e| matches!(e, Entry::Sent(Frame::Close(_)))) =>
+        {
+            Life::Left
+        }
+        None => Life::Open,
     }
 }
 
