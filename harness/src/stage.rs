@@ -26,8 +26,7 @@ use crate::raw_client::RawClient;
 use crate::redaction::Redactor;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::standin::StandIn;
-use crate::system::System;
-use crate::token::Claims;
+use crate::system::{Part, System};
 use crate::{expectation, flow, interaction};
 
 /// How long Redis may take for one command.
@@ -100,23 +99,41 @@ impl Lines {
     }
 }
 
-/// A connection to the system's Redis as soon as it answers.
+/// A connection to the system's Redis as soon as it answers; one that somebody else started has to at once.
 async fn connection(system: &System) -> Outcome<MultiplexedConnection> {
-    // The URL holds the password; an address is all that a reader needs.
     let trouble = |error: redis::RedisError| {
-        Failure::System(format!("the system's Redis cannot be reached: {error}"))
+        // The URL holds the password; an address is all that a reader needs.
+        let address = system.redis_address();
+        let words = match error.kind() {
+            redis::ErrorKind::AuthenticationFailed => {
+                format!("the Redis at {address} refuses the user or the password of its url")
+            }
+            redis::ErrorKind::Parse => format!("what answers at {address} is no Redis: {error}"),
+            _ => format!("the Redis at {address} cannot be reached: {error}"),
+        };
+        Failure::System(words)
     };
     let config = redis::AsyncConnectionConfig::new()
         .set_response_timeout(Some(REDIS_DEADLINE))
         .set_connection_timeout(Some(REDIS_DEADLINE));
     let client = redis::Client::open(system.redis_url()).map_err(trouble)?;
     let deadline = Instant::now() + REDIS_DEADLINE;
+    let starts = |error: &redis::RedisError| {
+        let final_answer = redis::ErrorKind::AuthenticationFailed;
+        system.starts(Part::Redis) && error.kind() != final_answer && Instant::now() < deadline
+    };
     loop {
         match client
             .get_multiplexed_async_connection_with_config(&config)
             .await
         {
-            Err(_) if Instant::now() < deadline => sleep(REDIS_INTERVAL).await,
+            Err(error) if starts(&error) => {
+                if let Some(exit) = system.exit(Part::Redis).await {
+                    let log = system.log_tail(Part::Redis);
+                    return Err(Failure::System(format!("redis {exit}\n{log}")));
+                }
+                sleep(REDIS_INTERVAL).await;
+            }
             opened => return opened.map_err(trouble),
         }
     }
@@ -183,10 +200,8 @@ impl Stage {
 
     /// A good token for `user`.
     pub fn token(&self, user: &User) -> String {
-        self.known_token(
-            &user.name,
-            Claims::good(&user.id).sign(&self.0.system.jwt_secret),
-        )
+        let issuer = &self.0.system.issuer;
+        self.known_token(&user.name, issuer.sign(&issuer.claims(&user.id)))
     }
 
     /// Tells the flow to call `token` `<token:NAME>`.
@@ -235,7 +250,9 @@ impl Stage {
     pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
         let (name, _, recorder) = self.client_lane(user);
         let path = format!("/ws?token={}", self.token(user));
-        RawClient::connect(name, self.0.system.websocket, path, recorder).await
+        let address = self.0.system.address(Part::WebsocketService)?;
+        let target = self.0.system.target(&path);
+        RawClient::connect(name, address, path, &target, recorder).await
     }
 
     /// Waits until `user` may have one more connection: tries, unseen by the flow, until one is served.
@@ -268,11 +285,7 @@ impl Stage {
         name: &str,
         recorder: &Recorder,
     ) -> Outcome<WebSocketStream<TcpStream>> {
-        let handshake = Handshake {
-            address: self.0.system.websocket,
-            path: path.to_owned(),
-            headers,
-        };
+        let handshake = self.handshake(Service::Websocket, path, headers)?;
         match self
             .shake_hands(Service::Websocket, &handshake, recorder)
             .await?
@@ -334,11 +347,7 @@ impl Stage {
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
         let recorder = self.lane(name, Actor::Caller);
-        let handshake = Handshake {
-            address: self.address(service),
-            path: path.to_owned(),
-            headers,
-        };
+        let handshake = self.handshake(service, path, headers)?;
         self.shake_hands(service, &handshake, &recorder).await
     }
 
@@ -372,11 +381,29 @@ impl Stage {
         Ok(answer)
     }
 
-    fn address(&self, service: Service) -> SocketAddr {
-        match service {
-            Service::Gateway => self.0.system.gateway,
-            Service::Websocket => self.0.system.websocket,
-        }
+    /// An upgrade request of `path`, which is the contract's: a profile may name another one for the wire.
+    pub(crate) fn handshake(
+        &self,
+        service: Service,
+        path: &str,
+        headers: Vec<(String, String)>,
+    ) -> Outcome<Handshake> {
+        Ok(Handshake {
+            address: self.address(service)?,
+            path: path.to_owned(),
+            target: match service {
+                Service::Gateway => path.to_owned(),
+                Service::Websocket => self.0.system.target(path),
+            },
+            headers,
+        })
+    }
+
+    fn address(&self, service: Service) -> Outcome<SocketAddr> {
+        self.0.system.address(match service {
+            Service::Gateway => Part::ApiGateway,
+            Service::Websocket => Part::WebsocketService,
+        })
     }
 
     /// Publishes a message to `user`, as backend services do.
@@ -423,7 +450,7 @@ impl Stage {
                 recorder.push(Entry::Published(number));
                 pipeline
                     .cmd("PUBLISH")
-                    .arg(channel(user))
+                    .arg(self.0.system.channel(&user.id))
                     .arg(bytes.as_slice());
             }
         }
@@ -681,7 +708,7 @@ impl Stage {
 
     /// Sends `call` and holds the answer against the contract.
     async fn exchange(&self, service: Service, call: &Call) -> Outcome<Reply> {
-        let address = self.address(service);
+        let address = self.address(service)?;
         let reply = call.send(&self.0.lines.http, address).await?;
         let body = match &call.body {
             CallBody::Json(json) => json.to_string().into_bytes(),
@@ -719,7 +746,7 @@ impl Stage {
             });
             pipeline
                 .cmd("PUBLISH")
-                .arg(channel(&user))
+                .arg(self.0.system.channel(&user.id))
                 .arg(text.to_string());
             nonces.insert(client.user(), nonce);
         }
@@ -812,11 +839,6 @@ fn close_by_service(entries: &[Entry]) -> Option<(u16, String)> {
         }
         _ => None,
     })?
-}
-
-/// `ws:{user_id}` (contract, Backplane).
-fn channel(user: &User) -> String {
-    format!("ws:{}", user.id)
 }
 
 /// A sentence if a fence arrived more than once: a service that doubles it doubles messages too.
