@@ -31,8 +31,10 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Handshake {
     /// The server.
     pub address: SocketAddr,
-    /// The path with its query.
+    /// The path with its query, as the contract and flows write it.
     pub path: String,
+    /// The same as it is sent.
+    pub target: String,
     /// Header fields besides those of every upgrade.
     pub headers: Vec<(String, String)>,
 }
@@ -83,7 +85,7 @@ struct State {
 /// Sends `handshake` and records it with its answer.
 pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<Answer> {
     let bug = |error: &dyn std::fmt::Display| Failure::Bug(format!("bad handshake: {error}"));
-    let url = format!("ws://{}{}", handshake.address, handshake.path);
+    let url = format!("ws://{}{}", handshake.address, handshake.target);
     let mut request: HandshakeRequest = url.into_client_request().map_err(|e| bug(&e))?;
     for (name, value) in &handshake.headers {
         request.headers_mut().insert(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::client::{Answer, Handshake, PATIENCE, shake_hands};
+use crate::client::{Answer, PATIENCE, shake_hands};
 use crate::fixture::Service;
 use crate::flow::{Actor, Entry, Recorder};
 use crate::http::Call;
@@ -98,11 +98,8 @@ impl Stage {
 
     /// Tries to connect `user` while the websocket service ends: anything but an upgrade will do.
     pub async fn expect_no_upgrade(&self, user: &User) -> Outcome {
-        let handshake = Handshake {
-            address: self.system().websocket,
-            path: format!("/ws?token={}", self.token(user)),
-            headers: Vec::new(),
-        };
+        let path = format!("/ws?token={}", self.token(user));
+        let handshake = self.handshake(contract::rules::Service::Websocket, &path, Vec::new())?;
         // Who no longer listens, or answers with an error, differs by runtime; no flow shows it.
         if let Ok(Answer::Upgraded(_)) = shake_hands(&handshake, &Recorder::default()).await {
             return Err(Failure::Broken(format!(
@@ -136,9 +133,8 @@ impl Stage {
     /// The value of the websocket service's metric `name`, one without labels, unseen by the flow.
     pub async fn metric(&self, name: &str) -> Outcome<f64> {
         let call = Call::get("/metrics");
-        let reply = call
-            .send(self.lines().http(), self.system().websocket)
-            .await?;
+        let address = self.system().address(Part::WebsocketService)?;
+        let reply = call.send(self.lines().http(), address).await?;
         let text = reply.text();
         let value = text.lines().find_map(|line| match line.split_once(' ') {
             Some((metric, value)) if metric == name => value.parse().ok(),

@@ -13,7 +13,6 @@ use crate::http::{self, Call, CallBody, Reply};
 use crate::matching::{Body, Keys, Matching, Response};
 use crate::scenario::{Outcome, ensure};
 use crate::stage::Stage;
-use crate::token::Claims;
 
 impl Stage {
     /// Plays an interaction with the gateway: the call, what its downstream sees and answers, what the client gets.
@@ -21,7 +20,6 @@ impl Stage {
         let interaction = &fixture.content;
         let values = self.placeholders();
         let teacher = self.user("teacher");
-        let secret = &self.system().jwt_secret;
         let mut headers: Vec<(String, String)> = interaction
             .request
             .headers
@@ -37,7 +35,8 @@ impl Stage {
                 ));
             }
             Caller::Expired => {
-                let token = Claims::good(&teacher.id).expired().sign(secret);
+                let issuer = &self.system().issuer;
+                let token = issuer.sign(&issuer.claims(&teacher.id).expired());
                 let token = self.known_token("expired", token);
                 headers.push(("authorization".into(), format!("Bearer {token}")));
             }

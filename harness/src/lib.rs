@@ -13,6 +13,7 @@
 //! - [`token`]: tokens, good ones and bad ones
 //!
 //! What they stand on:
+//! - [`profile`]: what is verified, and how each part of it is started or reached
 //! - [`system`]: Redis and the services, started in containers or as processes
 //! - [`contract`]: the contract's documents, read once
 //! - [`audit`]: what travelled, held against them, and how much of them was exercised
@@ -43,6 +44,7 @@ pub mod ledger;
 pub mod libtest;
 pub mod matching;
 pub mod panics;
+pub mod profile;
 pub mod raw_client;
 pub mod redaction;
 pub mod report;

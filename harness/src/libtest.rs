@@ -6,6 +6,7 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::fixture::FixtureError;
+use crate::profile::Profile;
 use crate::report;
 use crate::runner::Theatre;
 use crate::scenario::Scenario;
@@ -48,8 +49,15 @@ pub fn main(scenarios: Result<Vec<Scenario>, FixtureError>) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    let profile = match Profile::reference() {
+        Ok(profile) => profile,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(USAGE);
+        }
+    };
     let opened = runtime.block_on(async {
-        let theatre = Theatre::open(chosen, &|line| eprintln!("{line}")).await?;
+        let theatre = Theatre::open(profile, chosen, &|line| eprintln!("{line}")).await?;
         theatre.prepare(&running).await?;
         Ok::<_, StartError>(theatre)
     });

@@ -37,18 +37,19 @@ pub struct Farewell {
 }
 
 impl RawClient {
-    /// Upgrades a connection to `path` at `address`; anything but `101` breaks the contract.
+    /// Upgrades a connection to `path`, which is sent as `target`, at `address`; anything but `101` breaks the contract.
     pub(crate) async fn connect(
         name: String,
         address: SocketAddr,
         path: String,
+        target: &str,
         recorder: Recorder,
     ) -> Outcome<Self> {
         let no_upgrade = |error: std::io::Error| {
             Failure::System(format!("{address} gave {name} no answer: {error}"))
         };
         let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+            "GET {target} HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
         recorder.push(Entry::Request(Request {

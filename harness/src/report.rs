@@ -1,7 +1,7 @@
 //! A run as text for a terminal.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use crate::runner::Verdict;
 use crate::scenario::Failure;
@@ -46,8 +46,37 @@ pub fn failure(verdict: &Verdict) -> String {
     text
 }
 
+/// How many scenarios were not played, by reason.
+#[derive(Clone, Debug, Default)]
+pub struct Skipped(BTreeMap<String, usize>);
+
+impl Skipped {
+    /// One more, for `reason`.
+    pub fn add(&mut self, reason: String) {
+        *self.0.entry(reason).or_default() += 1;
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Nothing, or `, 3 skipped (2: why; 1: why else)`.
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let reasons = self.0.iter().map(|(why, count)| format!("{count}: {why}"));
+        let reasons: Vec<String> = reasons.collect();
+        let all: usize = self.0.values().sum();
+        write!(f, ", {all} skipped ({})", reasons.join("; "))
+    }
+}
+
 /// Verdicts by area: a line each, then one with all counts.
-pub fn summary(verdicts: &[Verdict]) -> String {
+pub fn summary(verdicts: &[Verdict], skipped: &Skipped) -> String {
     let mut areas: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for verdict in verdicts {
         let area = verdict
@@ -70,7 +99,7 @@ pub fn summary(verdicts: &[Verdict]) -> String {
         .count();
     let _ = writeln!(
         text,
-        "\n{} passed, {failed} failed",
+        "\n{} passed, {failed} failed{skipped}",
         verdicts.len() - failed
     );
     text
@@ -151,8 +180,20 @@ mod tests {
             verdict("b/group/z", Ok(())),
         ];
         assert_eq!(
-            summary(&verdicts),
+            summary(&verdicts, &Skipped::default()),
             "  a          1 of   2  NOT KEPT\n  b/group    1 of   1  kept\n\n2 passed, 1 failed\n"
+        );
+    }
+
+    #[test]
+    fn what_was_skipped_is_counted_by_reason_and_is_not_passed() {
+        let mut skipped = Skipped::default();
+        for reason in ["no gateway", "no log", "no gateway"] {
+            skipped.add(reason.to_owned());
+        }
+        assert_eq!(
+            summary(&[verdict("a/x", Ok(()))], &skipped),
+            "  a    1 of   1  kept\n\n1 passed, 0 failed, 3 skipped (2: no gateway; 1: no log)\n"
         );
     }
 }

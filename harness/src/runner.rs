@@ -7,6 +7,8 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::audit::Exercised;
+use crate::client::Client;
+use crate::profile::Profile;
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
 use crate::stage::{Lines, Stage};
@@ -24,6 +26,10 @@ const ACCEPT_DEADLINE: Duration = Duration::from_secs(20);
 const ACCEPT_INTERVAL: Duration = Duration::from_millis(15);
 /// The close code of a service that cannot keep its promise now (contract, The promise).
 const UNAVAILABLE: u16 = 1011;
+/// The close code of a refused token (contract, A refused token).
+const REFUSED: u16 = 1008;
+/// What to do about a service that takes no token.
+const CHECK: &str = "it must have the secret or key, the issuer, the audience and the algorithm of [token] in the profile";
 
 /// What became of a scenario.
 #[derive(Clone, Debug)]
@@ -71,8 +77,9 @@ struct Scene {
 }
 
 impl Theatre {
-    /// Builds what systems are started from. `say` gets a line for what a person should know.
+    /// Builds what the systems of `profile` are started from. `say` gets a line for what a person should know.
     pub async fn open(
+        profile: Profile,
         runtime: Option<Runtime>,
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
@@ -81,7 +88,7 @@ impl Theatre {
             .map_err(|error| StartError(format!("no signal can be handled: {error}")))?;
         Ok(Self {
             run,
-            stock: Arc::new(Stock::prepare(runtime, say).await?),
+            stock: Arc::new(Stock::prepare(profile, runtime, say).await?),
             shared: OnceCell::new(),
             own: Semaphore::new(OWN_AT_ONCE),
         })
@@ -195,6 +202,11 @@ impl Broken {
 
 /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one.
 async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> (Exercised, Result<(), Broken>) {
+    // Only the reference says what the reviewed flows are: another system's leave nothing to review.
+    let compare = match scene.system.is_reference() {
+        true => snapshot::compare,
+        false => snapshot::compare_only,
+    };
     let stage = Stage::new(Arc::clone(&scene.system), scene.lines.clone());
     let mark = scene.system.log_mark();
     let outcome = play_to_the_end(scenario, &stage).await;
@@ -212,7 +224,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> (Exercised, Res
             log: log(),
             flow: text,
         }),
-        Ok(()) => match snapshot::compare(scenario, &text) {
+        Ok(()) => match compare(scenario, &text) {
             Ok(()) => Ok(()),
             Err(change) => Err(Broken {
                 failure: unreviewed(&change),
@@ -227,23 +239,36 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> (Exercised, Res
 }
 
 /// Waits until the websocket service no longer closes a good connection with 1011, which is how it says that it has not
-/// yet reached Redis. Whatever else it does is for the scenarios to judge.
+/// yet reached Redis. One that serves nobody at all is no system to play scenarios on; whatever else it does is for the
+/// scenarios to judge.
 pub(crate) async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outcome {
+    if system.websocket.is_none() {
+        return Ok(());
+    }
     let deadline = Instant::now() + ACCEPT_DEADLINE;
     loop {
         let stage = Stage::new(Arc::clone(system), lines.clone());
         let probe = stage.user("probe");
-        let accepted = match stage.connect(&probe).await {
+        let served = match stage.connect(&probe).await {
             Ok(client) => {
-                // How it went shows in the close code alone.
+                // How it went shows in the end of the connection alone.
                 let _ = stage.settle().await;
-                client.close_code() != Some(UNAVAILABLE)
+                match client.close_code() {
+                    Some(UNAVAILABLE) => Ok(false),
+                    _ => client
+                        .ended()
+                        .map_or(Ok(true), |words| Err(ended(&client, &words))),
+                }
             }
-            Err(failure @ Failure::System(_)) => return Err(failure),
-            Err(_) => true,
+            Err(Failure::Broken(words)) => Err(Failure::System(format!(
+                "the websocket service does not upgrade a connection with a good token: {words}; {CHECK}"
+            ))),
+            Err(failure) => Err(failure),
         };
+        let redactor = &mut stage.redactor();
+        let served = served.map_err(|failure| failure.redacted(redactor));
         stage.leave();
-        if accepted {
+        if served? {
             return Ok(());
         }
         if Instant::now() > deadline {
@@ -254,6 +279,16 @@ pub(crate) async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outc
         }
         sleep(ACCEPT_INTERVAL).await;
     }
+}
+
+/// Why a service that ends a good connection at once is no system to play scenarios on.
+fn ended(client: &Client, words: &str) -> Failure {
+    Failure::System(match client.close_code() {
+        Some(REFUSED) => {
+            format!("the websocket service refuses a good token: {words}; {CHECK}")
+        }
+        _ => format!("the websocket service does not keep a good connection: {words}"),
+    })
 }
 
 /// The scenario and a last fence, in a task of its own, so that a panic or a hang stays its own.

@@ -1,10 +1,12 @@
 //! What a scenario is, and the ways in which one fails.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::profile::{Capability, Profile};
 use crate::redaction::Redactor;
 use crate::stage::Stage;
 use crate::system::Settings;
@@ -54,6 +56,7 @@ pub struct Scenario {
     pub fixture: Option<String>,
     /// What the services of its own system are told; none when it shares a system with other scenarios.
     pub own_system: Option<Settings>,
+    needs: BTreeSet<Capability>,
     play: Arc<Play>,
 }
 
@@ -75,6 +78,7 @@ impl Scenario {
             promises: Vec::new(),
             fixture: None,
             own_system: None,
+            needs: BTreeSet::new(),
             play: Arc::new(move |stage| Box::pin(play(stage))),
         }
     }
@@ -96,6 +100,29 @@ impl Scenario {
     pub fn on_own_system(mut self, settings: Settings) -> Self {
         self.own_system = Some(settings);
         self
+    }
+
+    /// Names what of a system the scenario needs besides what follows from its area and from its own system.
+    pub fn needs(mut self, capabilities: impl IntoIterator<Item = Capability>) -> Self {
+        self.needs.extend(capabilities);
+        self
+    }
+
+    /// Why the system of `profile` cannot be asked to prove the scenario; nothing when it can.
+    pub fn lacking(&self, profile: &Profile) -> Option<String> {
+        let mut needs = self.needs.clone();
+        match self.area() {
+            "notifications" => needs.insert(Capability::Websocket),
+            "gateway" => needs.insert(Capability::Gateway),
+            _ => false,
+        };
+        if let Some(settings) = &self.own_system {
+            needs.insert(Capability::Faults);
+            if *settings != Settings::default() {
+                needs.insert(Capability::Settings);
+            }
+        }
+        needs.into_iter().find_map(|need| profile.lack(need))
     }
 
     /// The first part of the id.

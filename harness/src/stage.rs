@@ -26,8 +26,7 @@ use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
 use crate::ledger::Ledger;
 use crate::redaction::Redactor;
 use crate::scenario::{Failure, Outcome};
-use crate::system::System;
-use crate::token::Claims;
+use crate::system::{Part, System};
 
 /// How long Redis may take for one command.
 const REDIS_DEADLINE: Duration = Duration::from_secs(10);
@@ -99,23 +98,41 @@ impl Lines {
     }
 }
 
-/// A connection to the system's Redis as soon as it answers.
+/// A connection to the system's Redis as soon as it answers; one that somebody else started has to at once.
 async fn connection(system: &System) -> Outcome<MultiplexedConnection> {
-    // The URL holds the password; an address is all that a reader needs.
     let trouble = |error: redis::RedisError| {
-        Failure::System(format!("the system's Redis cannot be reached: {error}"))
+        // The URL holds the password; an address is all that a reader needs.
+        let address = system.redis_address();
+        let words = match error.kind() {
+            redis::ErrorKind::AuthenticationFailed => {
+                format!("the Redis at {address} refuses the user or the password of its url")
+            }
+            redis::ErrorKind::Parse => format!("what answers at {address} is no Redis: {error}"),
+            _ => format!("the Redis at {address} cannot be reached: {error}"),
+        };
+        Failure::System(words)
     };
     let config = redis::AsyncConnectionConfig::new()
         .set_response_timeout(Some(REDIS_DEADLINE))
         .set_connection_timeout(Some(REDIS_DEADLINE));
     let client = redis::Client::open(system.redis_url()).map_err(trouble)?;
     let deadline = Instant::now() + REDIS_DEADLINE;
+    let starts = |error: &redis::RedisError| {
+        let final_answer = redis::ErrorKind::AuthenticationFailed;
+        system.starts(Part::Redis) && error.kind() != final_answer && Instant::now() < deadline
+    };
     loop {
         match client
             .get_multiplexed_async_connection_with_config(&config)
             .await
         {
-            Err(_) if Instant::now() < deadline => sleep(REDIS_INTERVAL).await,
+            Err(error) if starts(&error) => {
+                if let Some(exit) = system.exit(Part::Redis).await {
+                    let log = system.log_tail(Part::Redis);
+                    return Err(Failure::System(format!("redis {exit}\n{log}")));
+                }
+                sleep(REDIS_INTERVAL).await;
+            }
             opened => return opened.map_err(trouble),
         }
     }
@@ -182,10 +199,8 @@ impl Stage {
 
     /// A good token for `user`.
     pub fn token(&self, user: &User) -> String {
-        self.known_token(
-            &user.name,
-            Claims::good(&user.id).sign(&self.0.system.jwt_secret),
-        )
+        let issuer = &self.0.system.issuer;
+        self.known_token(&user.name, issuer.sign(&issuer.claims(&user.id)))
     }
 
     /// Tells the flow to call `token` `<token:NAME>`.
@@ -203,11 +218,11 @@ impl Stage {
         id
     }
 
-    fn address(&self, service: Service) -> SocketAddr {
-        match service {
-            Service::Gateway => self.0.system.gateway,
-            Service::Websocket => self.0.system.websocket,
-        }
+    fn address(&self, service: Service) -> Outcome<SocketAddr> {
+        self.0.system.address(match service {
+            Service::Gateway => Part::ApiGateway,
+            Service::Websocket => Part::WebsocketService,
+        })
     }
 
     /// Publishes a message to `user`, as backend services do.
@@ -254,7 +269,7 @@ impl Stage {
                 recorder.push(Entry::Published(number));
                 pipeline
                     .cmd("PUBLISH")
-                    .arg(channel(user))
+                    .arg(self.0.system.channel(&user.id))
                     .arg(bytes.as_slice());
             }
         }
@@ -332,11 +347,6 @@ impl Stage {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// `ws:{user_id}` (contract, Backplane).
-fn channel(user: &User) -> String {
-    format!("ws:{}", user.id)
 }
 
 /// Whether `bytes` are a fence for the user with this id.

@@ -4,7 +4,7 @@
 //! body; a stage says what it wants answered and sees what arrived for it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -75,13 +75,14 @@ struct Page {
 }
 
 impl StandIns {
-    /// Starts all four on ports of their own at `host`.
-    pub async fn start(host: [u8; 4]) -> Result<Self, StartError> {
+    /// Starts all four at `host`, on these ports in the order of [`all`](Self::all): 0 is any free one.
+    pub async fn start(host: IpAddr, ports: [u16; 4]) -> Result<Self, StartError> {
+        let [aggregator, files, classes, orchestrator] = ports.map(|port| (host, port).into());
         Ok(Self {
-            aggregator: StandIn::start("aggregator", host).await?,
-            files: StandIn::start("files", host).await?,
-            classes: StandIn::start("classes", host).await?,
-            orchestrator: StandIn::start("orchestrator", host).await?,
+            aggregator: StandIn::start("aggregator", aggregator).await?,
+            files: StandIn::start("files", files).await?,
+            classes: StandIn::start("classes", classes).await?,
+            orchestrator: StandIn::start("orchestrator", orchestrator).await?,
         })
     }
 
@@ -97,9 +98,11 @@ impl StandIns {
 }
 
 impl StandIn {
-    async fn start(name: &'static str, host: [u8; 4]) -> Result<Self, StartError> {
-        let listener = std::net::TcpListener::bind(SocketAddr::from((host, 0)))
-            .map_err(|error| StartError(format!("the {name} stand-in cannot listen: {error}")))?;
+    async fn start(name: &'static str, address: SocketAddr) -> Result<Self, StartError> {
+        let listener = std::net::TcpListener::bind(address).map_err(|error| {
+            let words = format!("the {name} stand-in cannot listen at {address}: {error}");
+            StartError(words)
+        })?;
         let server = MockServer::builder()
             .listener(listener)
             .disable_request_recording()
@@ -253,7 +256,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_stand_in_in_trouble_keeps_its_address_until_it_is_gone() {
-        let standin = StandIn::start("aggregator", [127, 0, 0, 1]).await.unwrap();
+        let standin = StandIn::start("aggregator", ([127, 0, 0, 1], 0).into())
+            .await
+            .unwrap();
         standin.fail(Trouble::Silent).await.unwrap();
         let mut caller = TcpStream::connect(standin.address).await.unwrap();
         caller.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();

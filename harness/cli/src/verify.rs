@@ -1,11 +1,13 @@
 //! `cargo verify`: plays scenarios against a system and says whether the contract is kept.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
 use futures_util::{StreamExt, stream};
 use harness::coverage::Coverage;
+use harness::profile::Profile;
 use harness::report;
 use harness::runner::{OWN_AT_ONCE, Theatre, Verdict};
 use harness::scenario::{Failure, Scenario};
@@ -25,15 +27,18 @@ Examples:
   cargo verify gateway/status               the scenarios whose id contains gateway/status
   cargo verify --runtime processes          without a container engine
   cargo verify --keep notifications/events  look at the running system afterwards
+  cargo verify --system my.toml             your own services; harness/profiles/reference.toml documents every key
 
 A scenario passes when every message is accounted for and its flow is the reviewed one in snapshots/.
-Flows that differ are left for `cargo review`.
+Flows of the reference system that differ are left for `cargo review`. A scenario that needs what the system lacks is
+skipped, with the reason; skipped is never counted as passed.
 
 Exit status:
   0  every scenario kept the contract
   1  the contract is broken, or a flow is not the reviewed one, or waits for review
   2  the system did not start, or could not be reached
-  3  wrong use: an unknown option, a filter that matches nothing, a fixture that cannot be read
+  3  wrong use: an unknown option, a filter that matches nothing, a fixture or profile that cannot be read, nothing but
+     scenarios to skip
   4  a bug in the harness or in a scenario")]
 pub struct Arguments {
     /// Play only scenarios whose id contains one of these
@@ -48,6 +53,14 @@ pub struct Arguments {
     /// [env: HARNESS_RUNTIME]
     #[arg(long, value_name = "RUNTIME")]
     runtime: Option<Runtime>,
+
+    /// What to verify: a system profile [default: harness/profiles/reference.toml]
+    #[arg(long, value_name = "FILE")]
+    system: Option<PathBuf>,
+
+    /// Check the profile, say what it leaves out, and stop
+    #[arg(long)]
+    check_profile: bool,
 
     /// Leave the system up after the run, print its URLs, and wait for Ctrl-C
     #[arg(long)]
@@ -67,12 +80,44 @@ pub fn run(arguments: &Arguments) -> Status {
         list(&selected);
         return Status::Kept;
     }
+    let profile = match &arguments.system {
+        Some(path) => Profile::of_file(path),
+        None => Profile::reference(),
+    };
+    let profile = match profile {
+        Ok(profile) => profile,
+        Err(error) => return usage(&error.to_string()),
+    };
     let chosen = match runtime(arguments.runtime) {
+        Ok(Some(Runtime::Containers)) if !profile.is_reference() => {
+            return usage("containers are for the whole reference system: use --runtime processes");
+        }
         Ok(chosen) => chosen,
         Err(message) => return usage(&message),
     };
-    block_on(async { Ok(verify(arguments, chosen, &selected).await) })
+    let (selected, skipped) = playable(selected, &profile);
+    if arguments.check_profile {
+        println!("{}: nothing is wrong with it", profile.file);
+        println!("{} scenarios can be played{skipped}", selected.len());
+        return Status::Kept;
+    }
+    if selected.is_empty() {
+        return usage(&format!("there is nothing to play{skipped}"));
+    }
+    block_on(async { Ok(verify(arguments, profile, chosen, &selected, &skipped).await) })
         .unwrap_or_else(|status| status)
+}
+
+/// The scenarios that the system of `profile` can be asked to prove, and why it cannot be asked for the others.
+fn playable(scenarios: Vec<Scenario>, profile: &Profile) -> (Vec<Scenario>, report::Skipped) {
+    let (mut playable, mut skipped) = (Vec::new(), report::Skipped::default());
+    for scenario in scenarios {
+        match scenario.lacking(profile) {
+            Some(reason) => skipped.add(reason),
+            None => playable.push(scenario),
+        }
+    }
+    (playable, skipped)
 }
 
 /// The runtime that was chosen, on the command line or in the environment; none where the harness is to choose.
@@ -92,11 +137,22 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> 
     })
 }
 
-async fn verify(arguments: &Arguments, chosen: Option<Runtime>, selected: &[Scenario]) -> Status {
+async fn verify(
+    arguments: &Arguments,
+    profile: Profile,
+    chosen: Option<Runtime>,
+    selected: &[Scenario],
+    skipped: &report::Skipped,
+) -> Status {
     let began = Instant::now();
-    eprintln!("starting redis, the websocket service, the gateway and its stand-ins");
+    let parts: Vec<&str> = profile.parts().map(|(name, _)| name).collect();
+    eprintln!(
+        "starting or reaching {} of {}",
+        parts.join(", "),
+        profile.file
+    );
     let opened = async {
-        let theatre = Theatre::open(chosen, &|line| eprintln!("{line}")).await?;
+        let theatre = Theatre::open(profile, chosen, &|line| eprintln!("{line}")).await?;
         theatre.prepare(selected).await?;
         Ok::<_, StartError>(theatre)
     };
@@ -117,9 +173,9 @@ async fn verify(arguments: &Arguments, chosen: Option<Runtime>, selected: &[Scen
         println!("\n─── {}", report::failure(verdict));
     }
     println!();
-    print!("{}", report::summary(&verdicts));
+    print!("{}", report::summary(&verdicts, skipped));
     let mut status = status(&verdicts);
-    if arguments.filters.is_empty() {
+    if arguments.filters.is_empty() && skipped.is_empty() {
         if let Ok(contract) = harness::contract::contract() {
             let coverage = Coverage::of(contract, &verdicts);
             println!(
@@ -141,10 +197,16 @@ async fn verify(arguments: &Arguments, chosen: Option<Runtime>, selected: &[Scen
             Err(error) => return not_started(&error),
         };
         println!("\nthe system is up:");
-        println!("  websocket service  http://{}", system.websocket);
-        println!("  api gateway        http://{}", system.gateway);
+        if let Some(address) = system.websocket {
+            println!("  websocket service  http://{address}");
+        }
+        if let Some(address) = system.gateway {
+            println!("  api gateway        http://{address}");
+        }
         println!("  redis              {}", system.redis_url());
-        println!("  JWT secret         {}", system.jwt_secret);
+        if let Some(secret) = system.issuer.secret() {
+            println!("  JWT secret         {secret}");
+        }
         println!("Ctrl-C takes it down");
         theatre.keep(status as u8).await;
     }

@@ -10,6 +10,7 @@ use crate::client::{Answer, Client, Handshake, PATIENCE, shake_hands};
 use crate::flow::{Actor, Frame, Recorder};
 use crate::raw_client::RawClient;
 use crate::scenario::{Failure, Outcome, ensure};
+use crate::system::Part;
 
 impl Stage {
     /// Connects `user` with a good token; anything but `101` breaks the contract.
@@ -43,7 +44,9 @@ impl Stage {
     pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
         let (name, _, recorder) = self.client_lane(user);
         let path = format!("/ws?token={}", self.token(user));
-        RawClient::connect(name, self.0.system.websocket, path, recorder).await
+        let address = self.0.system.address(Part::WebsocketService)?;
+        let target = self.0.system.target(&path);
+        RawClient::connect(name, address, path, &target, recorder).await
     }
 
     /// Waits until `user` may have one more connection: tries, unseen by the flow, until one is served.
@@ -96,11 +99,7 @@ impl Stage {
         name: &str,
         recorder: &Recorder,
     ) -> Outcome<WebSocketStream<TcpStream>> {
-        let handshake = Handshake {
-            address: self.0.system.websocket,
-            path: path.to_owned(),
-            headers,
-        };
+        let handshake = self.handshake(Service::Websocket, path, headers)?;
         match self
             .shake_hands(Service::Websocket, &handshake, recorder)
             .await?
@@ -134,6 +133,24 @@ impl Stage {
         (name, offered, recorder)
     }
 
+    /// An upgrade request of `path`, which is the contract's: a profile may name another one for the wire.
+    pub(crate) fn handshake(
+        &self,
+        service: Service,
+        path: &str,
+        headers: Vec<(String, String)>,
+    ) -> Outcome<Handshake> {
+        Ok(Handshake {
+            address: self.address(service)?,
+            path: path.to_owned(),
+            target: match service {
+                Service::Gateway => path.to_owned(),
+                Service::Websocket => self.0.system.target(path),
+            },
+            headers,
+        })
+    }
+
     async fn upgrade(
         &self,
         service: Service,
@@ -142,11 +159,7 @@ impl Stage {
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
         let recorder = self.lane(name, Actor::Caller);
-        let handshake = Handshake {
-            address: self.address(service),
-            path: path.to_owned(),
-            headers,
-        };
+        let handshake = self.handshake(service, path, headers)?;
         self.shake_hands(service, &handshake, &recorder).await
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use super::{Stage, channel};
+use super::Stage;
 use crate::audit::{Audience, Exercised, Life};
 use crate::client::Client;
 use crate::flow::{Actor, Entry, Frame};
@@ -147,7 +147,7 @@ impl Stage {
             });
             pipeline
                 .cmd("PUBLISH")
-                .arg(channel(&user))
+                .arg(self.0.system.channel(&user.id))
                 .arg(text.to_string());
             nonces.insert(client.user(), nonce);
         }

@@ -71,7 +71,7 @@ impl Images {
 /// Starts Redis and the programs of `plan`, all at once; they are not ready yet.
 pub(super) async fn start(
     images: &Images,
-    plan: impl Fn(&Surroundings) -> [Program; 2],
+    plan: impl Fn(&Surroundings) -> [Option<Program>; 2],
     redis_password: &str,
     log: &Log,
 ) -> Result<(Addresses, Containers), StartError> {
@@ -81,11 +81,16 @@ pub(super) async fn start(
     let redis_name = format!("{run}-redis");
     let programs = plan(&Surroundings {
         redis_url: format!("redis://:{redis_password}@{redis_name}:{REDIS_PORT}"),
+        redis_password: redis_password.to_owned(),
         standin_host: "host.docker.internal".to_owned(),
         websocket_port: WEBSOCKET_PORT,
         gateway_port: GATEWAY_PORT,
     });
-    let [websocket, gateway] = programs;
+    let [Some(websocket), Some(gateway)] = programs else {
+        network.remove().await;
+        let words = "containers are for the whole reference system: a bug in the harness";
+        return Err(StartError(words.to_owned()));
+    };
     let redis = request(&images.redis, Part::Redis.name(), REDIS_PORT, &run, log).with_cmd([
         "redis-server",
         "--save",
@@ -127,9 +132,9 @@ pub(super) async fn start(
         return Err(error);
     }
     let addresses = Addresses {
-        redis: addresses[0],
-        websocket: addresses[1],
-        gateway: addresses[2],
+        redis_url: format!("redis://:{redis_password}@{}", addresses[0]),
+        websocket: Some(addresses[1]),
+        gateway: Some(addresses[2]),
     };
     Ok((
         addresses,

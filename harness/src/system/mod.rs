@@ -36,9 +36,13 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
+use crate::profile::{Profile, Ready, Service, Source, template};
+use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
+use crate::token::{Issuer, Key};
 use log::Log;
 pub use log::Mark;
 pub(crate) use part::EXIT_DEADLINE;
@@ -72,52 +76,62 @@ pub struct StartError(pub String);
 /// A running system. [`stop`](System::stop) takes it down and waits; a drop only asks for it.
 #[must_use = "dropping a system takes it down"]
 pub struct System {
-    /// The websocket service as this process reaches it.
-    pub websocket: SocketAddr,
-    /// The API gateway as this process reaches it.
-    pub gateway: SocketAddr,
+    /// The websocket service as this process reaches it, unless it is left out.
+    pub websocket: Option<SocketAddr>,
+    /// The API gateway as this process reaches it, unless it is left out.
+    pub gateway: Option<SocketAddr>,
     /// The services behind the gateway.
     pub standins: StandIns,
-    /// The secret that both services check tokens with.
-    pub jwt_secret: String,
-    /// The password that Redis asks for.
+    /// Who signs the tokens that both services take for good.
+    pub issuer: Issuer,
+    /// The password that a Redis asks for that the harness started.
     pub redis_password: String,
     /// Where the parts run.
     pub runtime: Runtime,
-    redis: Mutex<SocketAddr>,
+    redis: Mutex<String>,
+    profile: Profile,
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
 }
 
 /// The parts as this process reaches them.
 struct Addresses {
-    redis: SocketAddr,
-    websocket: SocketAddr,
-    gateway: SocketAddr,
+    redis_url: String,
+    websocket: Option<SocketAddr>,
+    gateway: Option<SocketAddr>,
 }
 
 impl System {
-    /// Starts the reference system from `stock`, with `settings` besides the usual ones.
+    /// Starts the system of `stock`, with `settings` besides the usual ones.
     pub async fn start(stock: &Stock, settings: &Settings) -> Result<Self, StartError> {
-        let (jwt_secret, redis_password) = (secret(), secret());
+        let profile = stock.profile();
+        let redis_password = secret();
+        let issuer = Issuer {
+            name: profile.issuer.clone(),
+            audience: profile.audience.clone(),
+            algorithm: profile.algorithm,
+            key: profile.key.clone().unwrap_or_else(|| Key::Secret(secret())),
+        };
         let log = Log::default();
         // A container reaches this machine through the engine's gateway, not through its loopback.
-        let standins = StandIns::start(match stock.runtime() {
-            Runtime::Containers => [0, 0, 0, 0],
-            Runtime::Processes => [127, 0, 0, 1],
-        })
-        .await?;
-        let plan =
-            |surroundings: &Surroundings| programs(surroundings, &standins, &jwt_secret, settings);
+        let standins = match (&profile.standins, stock.runtime()) {
+            (Some(fixed), _) => StandIns::start(fixed.host, fixed.ports()).await?,
+            (None, Runtime::Containers) => StandIns::start([0, 0, 0, 0].into(), [0; 4]).await?,
+            (None, Runtime::Processes) => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
+        };
+        let plan = |surroundings: &Surroundings| {
+            programs(profile, surroundings, &standins, &issuer, settings)
+        };
         let (addresses, parts) = Parts::start(stock, plan, &redis_password, &log).await?;
         let system = Self {
             websocket: addresses.websocket,
             gateway: addresses.gateway,
             standins,
-            jwt_secret,
+            issuer,
             redis_password,
             runtime: stock.runtime(),
-            redis: Mutex::new(addresses.redis),
+            redis: Mutex::new(addresses.redis_url),
+            profile: profile.clone(),
             log,
             parts: tokio::sync::Mutex::new(Some(parts)),
         };
@@ -126,8 +140,56 @@ impl System {
 
     /// Redis as this process reaches it now: `redis://:password@host:port`.
     pub fn redis_url(&self) -> String {
-        let address = self.redis.lock().unwrap_or_else(PoisonError::into_inner);
-        format!("redis://:{}@{address}", self.redis_password)
+        let url = self.redis.lock().unwrap_or_else(PoisonError::into_inner);
+        url.clone()
+    }
+
+    /// The same without its password: `host:port`.
+    pub fn redis_address(&self) -> String {
+        let url = self.redis_url();
+        let after_password = url.rsplit('@').next().unwrap_or_default();
+        after_password.trim_start_matches("redis://").to_owned()
+    }
+
+    /// Whether this is the reference system, whole.
+    pub fn is_reference(&self) -> bool {
+        self.profile.is_reference()
+    }
+
+    /// Where `part` is reached. A scenario that asks for one that is left out should have said that it needs it.
+    pub fn address(&self, part: Part) -> Outcome<SocketAddr> {
+        let address = match part {
+            Part::WebsocketService => self.websocket,
+            Part::ApiGateway => self.gateway,
+            Part::Redis | Part::SecondWebsocketService => None,
+        };
+        let words = || format!("{part} is not in the profile: the scenario should say its needs");
+        address.ok_or_else(|| Failure::Bug(words()))
+    }
+
+    /// Whether the harness starts `part`: one of somebody else's runs already.
+    pub fn starts(&self, part: Part) -> bool {
+        let service = match part {
+            Part::Redis => Some(&self.profile.redis),
+            Part::WebsocketService | Part::SecondWebsocketService => {
+                self.profile.websocket.as_ref()
+            }
+            Part::ApiGateway => self.profile.gateway.as_ref(),
+        };
+        service.is_some_and(|service| !matches!(service.source, Source::Url(_)))
+    }
+
+    /// The channel that backend services publish to for the user with this id (contract, Backplane).
+    pub fn channel(&self, user_id: &str) -> String {
+        template::fill(&self.profile.channel, &[("user_id", user_id.to_owned())])
+    }
+
+    /// The contract's `path` of the websocket service, `/ws…`, as this system has it.
+    pub fn target(&self, path: &str) -> String {
+        match path.strip_prefix("/ws") {
+            Some(rest) => format!("{}{rest}", self.profile.path.trim_end_matches('/')),
+            None => path.to_owned(),
+        }
     }
 
     /// Takes everything down and returns when it is gone. A second call does nothing.
@@ -166,11 +228,10 @@ impl System {
                 .no_proxy()
                 .build()
                 .map_err(|error| StartError(format!("no HTTP client: {error}")))?;
-            let websocket = format!("http://{}/healthz/redis", self.websocket);
-            let gateway = format!("http://{}/healthz", self.gateway);
+            let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
             tokio::try_join!(
-                self.until_answers(Part::WebsocketService, &http, &websocket, deadline),
-                self.until_answers(Part::ApiGateway, &http, &gateway, deadline),
+                self.until_usable(Part::WebsocketService, websocket, &http, deadline),
+                self.until_usable(Part::ApiGateway, gateway, &http, deadline),
             )
         };
         match checks.await {
@@ -182,19 +243,27 @@ impl System {
         }
     }
 
-    async fn until_answers(
+    /// Waits until `part` is ready, if there is one. One that somebody else started has to be at once.
+    async fn until_usable(
         &self,
         part: Part,
+        service: &Option<Service>,
         http: &reqwest::Client,
-        url: &str,
         deadline: Instant,
     ) -> Result<(), StartError> {
+        let (Some(service), Ok(address)) = (service, self.address(part)) else {
+            return Ok(());
+        };
         loop {
-            let answer = match http.get(url).timeout(Duration::from_secs(2)).send().await {
-                Ok(response) if response.status().is_success() => return Ok(()),
-                Ok(response) => format!("status {}", response.status()),
-                Err(error) => root_cause(&error),
+            let Err(trouble) = ready(&service.ready, address, http).await else {
+                return Ok(());
             };
+            if let Source::Url(authority) = &service.source {
+                return Err(StartError(format!(
+                    "{part} at {authority} cannot be used: {trouble}; check its url and `ready` in {}",
+                    self.profile.file
+                )));
+            }
             if let Some(exit) = self.exit(part).await {
                 return Err(StartError(format!(
                     "{part} {exit}\n{}",
@@ -203,12 +272,31 @@ impl System {
             }
             if Instant::now() > deadline {
                 return Err(StartError(format!(
-                    "{part} was not ready after {} s: GET {url} gave {answer}\n{}",
+                    "{part} was not ready after {} s: {trouble}\n{}",
                     START_DEADLINE.as_secs(),
                     self.log_tail(part)
                 )));
             }
             sleep(READY_INTERVAL).await;
+        }
+    }
+}
+
+/// Whether a part can be used, or what it did instead.
+async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Result<(), String> {
+    match ready {
+        Ready::Tcp => match TcpStream::connect(address).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("connecting to {address} gave {error}")),
+        },
+        Ready::Path(path) => {
+            let url = format!("http://{address}{path}");
+            let got = match http.get(&url).timeout(Duration::from_secs(2)).send().await {
+                Ok(response) if response.status() == reqwest::StatusCode::OK => return Ok(()),
+                Ok(response) => format!("status {}", response.status()),
+                Err(error) => root_cause(&error),
+            };
+            Err(format!("GET {url} should answer 200 and gave {got}"))
         }
     }
 }

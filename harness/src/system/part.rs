@@ -89,8 +89,10 @@ impl System {
 
     /// Starts Redis, empty, where the services look for it.
     pub async fn start_redis(&self) -> Result<(), String> {
-        let address = self.parts().await?.start_redis().await?;
-        *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = address;
+        if let Some(address) = self.parts().await?.start_redis().await? {
+            let url = format!("redis://:{}@{address}", self.redis_password);
+            *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = url;
+        }
         Ok(())
     }
 
@@ -127,11 +129,11 @@ impl Parts {
     /// Starts Redis and the programs of `plan`, all at once; they are not ready yet.
     pub async fn start(
         stock: &Stock,
-        plan: impl Fn(&Surroundings) -> [Program; 2],
+        plan: impl Fn(&Surroundings) -> [Option<Program>; 2],
         redis_password: &str,
         log: &Log,
     ) -> Result<(Addresses, Self), StartError> {
-        Ok(match &stock.0 {
+        Ok(match &stock.kind {
             Kind::Containers(images) => {
                 let (addresses, containers) =
                     containers::start(images, plan, redis_password, log).await?;
@@ -139,7 +141,8 @@ impl Parts {
             }
             Kind::Processes(executables) => {
                 let (addresses, processes) =
-                    processes::start(executables, plan, redis_password, log).await?;
+                    processes::start(executables, &stock.profile, plan, redis_password, log)
+                        .await?;
                 (addresses, Self::Processes(processes))
             }
         })
@@ -167,10 +170,11 @@ impl Parts {
         }
     }
 
-    async fn start_redis(&mut self) -> Result<SocketAddr, String> {
+    /// Starts Redis again; says where it is if that is not where it was.
+    async fn start_redis(&mut self) -> Result<Option<SocketAddr>, String> {
         match self {
-            Self::Containers(containers) => containers.start_redis().await,
-            Self::Processes(processes) => processes.start_redis().await,
+            Self::Containers(containers) => containers.start_redis().await.map(Some),
+            Self::Processes(processes) => processes.start_redis().await.map(|()| None),
         }
     }
 

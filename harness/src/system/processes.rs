@@ -1,90 +1,121 @@
 //! Parts as child processes on loopback ports.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tokio::process::Command;
 
-use super::binaries::Binaries;
+use super::binaries::{self, Binaries};
 use super::children::{Children, free_port};
 use super::log::Log;
 use super::redis_package::{self, RedisProgram};
 use super::{Addresses, Exit, Part, Program, StartError, Surroundings};
+use crate::profile::{Profile, Service, Source};
 
-/// The programs that systems are started from.
+/// The suite's own programs, as far as a profile needs them.
 pub(super) struct Executables {
-    redis: RedisProgram,
-    services: Binaries,
+    redis: Option<RedisProgram>,
+    services: Option<Binaries>,
 }
 
 /// The running parts.
 pub(super) struct Processes {
     children: Children,
-    redis: RedisCommand,
-    websocket: (PathBuf, Program),
+    redis: Option<Start>,
+    websocket: Option<Start>,
 }
 
-/// How this system's Redis is started, any number of times.
-struct RedisCommand {
-    program: RedisProgram,
-    port: u16,
-    password: String,
+/// How a part is started, any number of times.
+enum Start {
+    /// The suite's own Redis.
+    OwnRedis {
+        redis: RedisProgram,
+        port: u16,
+        password: String,
+    },
+    /// A reference service: it gets its variables and no others.
+    OwnService { path: PathBuf, program: Program },
+    /// A profile's command, in the profile's folder, with the variables of this process besides its own.
+    Command { folder: PathBuf, program: Program },
 }
 
 impl Executables {
-    /// Finds a Redis to go with the services.
+    /// Builds and finds what `profile` starts of the suite's own.
     pub async fn prepare(
-        services: Binaries,
+        profile: &Profile,
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
-        let redis = redis_package::provide(say).await?;
+        let own = |service: &Service| service.source == Source::Own;
+        let needs_services = [&profile.websocket, &profile.gateway]
+            .into_iter()
+            .flatten()
+            .any(own);
+        let services = match needs_services {
+            true => Some(binaries::build(say).await?),
+            false => None,
+        };
+        let redis = match own(&profile.redis) {
+            true => Some(redis_package::provide(say).await?),
+            false => None,
+        };
         Ok(Self { redis, services })
     }
 }
 
-/// Starts Redis and the programs of `plan`, all at once; they are not ready yet.
+/// Starts what `profile` says is to be started, all at once; it is not ready yet.
 pub(super) async fn start(
     executables: &Executables,
-    plan: impl Fn(&Surroundings) -> [Program; 2],
+    profile: &Profile,
+    plan: impl Fn(&Surroundings) -> [Option<Program>; 2],
     redis_password: &str,
     log: &Log,
 ) -> Result<(Addresses, Processes), StartError> {
     let ports = [free_port()?, free_port()?, free_port()?];
     let [redis_port, websocket_port, gateway_port] = ports;
+    let (redis_url, redis) = redis(executables, profile, redis_port, redis_password);
     let [websocket, gateway] = plan(&Surroundings {
-        redis_url: format!("redis://:{redis_password}@127.0.0.1:{redis_port}"),
+        redis_url: redis_url.clone(),
+        redis_password: redis_password.to_owned(),
         standin_host: "127.0.0.1".to_owned(),
         websocket_port,
         gateway_port,
     });
-    let redis = RedisCommand {
-        program: executables.redis.clone(),
-        port: redis_port,
-        password: redis_password.to_owned(),
+    let services = executables.services.as_ref();
+    let start = |program: Option<Program>, own: fn(&Binaries) -> &PathBuf| {
+        let program = program?;
+        Some(match services {
+            Some(services) if program.command.is_empty() => Start::OwnService {
+                path: own(services).clone(),
+                program,
+            },
+            _ => Start::Command {
+                folder: profile.folder.clone(),
+                program,
+            },
+        })
     };
-    let services = &executables.services;
+    let websocket = start(websocket, |services| &services.websocket_service);
+    let gateway = start(gateway, |services| &services.api_gateway);
+    let addresses = Addresses {
+        redis_url,
+        websocket: address(profile.websocket.as_ref(), websocket_port).await?,
+        gateway: address(profile.gateway.as_ref(), gateway_port).await?,
+    };
     let mut children = Children::new(log)?;
-    for (name, command) in [
-        (Part::Redis.name(), redis.command()),
-        (
-            websocket.name,
-            service(&services.websocket_service, &websocket),
-        ),
-        (gateway.name, service(&services.api_gateway, &gateway)),
+    for (part, start) in [
+        (Part::Redis, &redis),
+        (Part::WebsocketService, &websocket),
+        (Part::ApiGateway, &gateway),
     ] {
-        if let Err(error) = children.spawn(name, command).await {
+        let Some(start) = start else { continue };
+        if let Err(error) = children.spawn(part.name(), start.command()).await {
             children.stop().await;
-            return Err(StartError(format!("failed to run {name}: {error}")));
+            let program = start.program();
+            return Err(StartError(format!(
+                "failed to run {part}: {program}: {error}"
+            )));
         }
     }
-    let [redis_address, websocket_address, gateway_address] =
-        ports.map(|port| (Ipv4Addr::LOCALHOST, port).into());
-    let addresses = Addresses {
-        redis: redis_address,
-        websocket: websocket_address,
-        gateway: gateway_address,
-    };
-    let websocket = (services.websocket_service.clone(), websocket);
     Ok((
         addresses,
         Processes {
@@ -93,6 +124,65 @@ pub(super) async fn start(
             websocket,
         },
     ))
+}
+
+/// Where Redis will be, and how it is started, if it is.
+fn redis(
+    executables: &Executables,
+    profile: &Profile,
+    port: u16,
+    password: &str,
+) -> (String, Option<Start>) {
+    let with_password = format!("redis://:{password}@127.0.0.1:{port}");
+    match (&profile.redis.source, &executables.redis) {
+        (Source::Url(url), _) => (url.clone(), None),
+        (Source::Own, Some(redis)) => {
+            let start = Start::OwnRedis {
+                redis: redis.clone(),
+                port,
+                password: password.to_owned(),
+            };
+            (with_password, Some(start))
+        }
+        _ => {
+            let values = [
+                ("port", port.to_string()),
+                ("redis_password", password.to_owned()),
+            ];
+            let program = Program::of(Part::Redis.name(), &profile.redis, port, &values);
+            // One that is told no password asks for none.
+            let told = program.as_ref().is_some_and(|program| {
+                let values = program.environment.iter().map(|(_, value)| value);
+                program
+                    .command
+                    .iter()
+                    .chain(values)
+                    .any(|word| word.contains(password))
+            });
+            let url = match told {
+                true => with_password,
+                false => format!("redis://127.0.0.1:{port}"),
+            };
+            let folder = profile.folder.clone();
+            let start = program.map(|program| Start::Command { folder, program });
+            (url, start)
+        }
+    }
+}
+
+/// Where a part is reached: on `port` of loopback, or where its url says.
+async fn address(part: Option<&Service>, port: u16) -> Result<Option<SocketAddr>, StartError> {
+    let Some(part) = part else { return Ok(None) };
+    let Source::Url(authority) = &part.source else {
+        return Ok(Some((Ipv4Addr::LOCALHOST, port).into()));
+    };
+    let mut found = tokio::net::lookup_host(authority)
+        .await
+        .map_err(|error| StartError(format!("{authority} has no address: {error}")))?;
+    match found.next() {
+        Some(address) => Ok(Some(address)),
+        None => Err(StartError(format!("{authority} has no address"))),
+    }
 }
 
 impl Processes {
@@ -114,42 +204,87 @@ impl Processes {
         self.children.exit(name)
     }
 
-    /// Starts Redis on the port that it had.
-    pub async fn start_redis(&mut self) -> Result<SocketAddr, String> {
+    /// Starts Redis where it was.
+    pub async fn start_redis(&mut self) -> Result<(), String> {
+        let start = self.redis.as_ref().ok_or("redis is somebody else's")?;
         self.children
-            .spawn(Part::Redis.name(), self.redis.command())
+            .spawn(Part::Redis.name(), start.command())
             .await
-            .map_err(|error| format!("failed to run redis: {error}"))?;
-        Ok((Ipv4Addr::LOCALHOST, self.redis.port).into())
+            .map_err(|error| format!("failed to run redis: {error}"))
     }
 
     /// Starts a second websocket service without the variable `absent`.
     pub async fn start_second_without(&mut self, absent: &str) -> Result<(), String> {
-        let (path, program) = &self.websocket;
         let name = Part::SecondWebsocketService.name();
-        let command = service(path, &program.second_without(name, absent));
+        let start = self.websocket.as_ref();
+        let start = start.ok_or("the websocket service is somebody else's")?;
         self.children
-            .spawn(name, command)
+            .spawn(name, start.second_without(name, absent).command())
             .await
             .map_err(|error| format!("failed to run {name}: {error}"))
     }
 }
 
-impl RedisCommand {
+impl Start {
     fn command(&self) -> Command {
-        redis_command(&self.program, self.port, Some(&self.password))
+        match self {
+            Self::OwnRedis {
+                redis,
+                port,
+                password,
+            } => redis_command(redis, *port, Some(password)),
+            Self::OwnService { path, program } => {
+                let mut command = Command::new(path);
+                command
+                    .env_clear()
+                    .envs(program.environment.iter().cloned());
+                command
+            }
+            Self::Command { folder, program } => {
+                let mut command = Command::new(self.program());
+                command
+                    .args(program.command.iter().skip(1))
+                    .current_dir(folder)
+                    .envs(program.environment.iter().cloned());
+                command
+            }
+        }
     }
-}
 
-fn service(path: &Path, program: &Program) -> Command {
-    let mut command = Command::new(path);
-    command.env_clear().envs(
-        program
-            .environment
-            .iter()
-            .map(|(name, value)| (name, value)),
-    );
-    command
+    /// What is run: a relative path is one from the profile's folder, a bare name is looked for as a shell would.
+    fn program(&self) -> String {
+        match self {
+            Self::OwnRedis { redis, .. } => redis.program.display().to_string(),
+            Self::OwnService { path, .. } => path.display().to_string(),
+            Self::Command { folder, program } => match program.command.first() {
+                Some(name) if name.contains('/') => folder.join(name).display().to_string(),
+                name => name.cloned().unwrap_or_default(),
+            },
+        }
+    }
+
+    /// The same service under another name and without the variable `absent`.
+    fn second_without(&self, name: &'static str, absent: &str) -> Self {
+        match self {
+            Self::OwnService { path, program } => Self::OwnService {
+                path: path.clone(),
+                program: program.second_without(name, absent),
+            },
+            Self::Command { folder, program } => Self::Command {
+                folder: folder.clone(),
+                program: program.second_without(name, absent),
+            },
+            Self::OwnRedis {
+                redis,
+                port,
+                password,
+            } => Self::OwnRedis {
+                redis: redis.clone(),
+                port: *port,
+                password: password.clone(),
+            },
+        }
+    }
 }
 
 /// A Redis that keeps nothing and is reached from this machine only, with `password` if there is one.

@@ -1,6 +1,8 @@
-//! The reference services' programs: the one place that knows how they are configured.
+//! The services' programs, and how a profile configures them.
 
-use crate::standin::StandIns;
+use crate::profile::{Profile, Service, Source, template};
+use crate::standin::{StandIn, StandIns};
+use crate::token::Issuer;
 
 /// What the services of a system are told besides what every system's are: for faults that need other limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +14,7 @@ pub struct Settings {
 /// What a part needs to know of the others, as it sees them from where it runs.
 pub(super) struct Surroundings {
     pub redis_url: String,
+    pub redis_password: String,
     pub standin_host: String,
     pub websocket_port: u16,
     pub gateway_port: u16,
@@ -21,11 +24,37 @@ pub(super) struct Surroundings {
 #[derive(Clone)]
 pub(super) struct Program {
     pub name: &'static str,
+    /// The program and its arguments; empty for the reference's own.
+    pub command: Vec<String>,
     pub environment: Vec<(String, String)>,
     pub port: u16,
 }
 
 impl Program {
+    /// How a profile's part is started with these values; nothing for one that is started by somebody else.
+    pub fn of(
+        name: &'static str,
+        service: &Service,
+        port: u16,
+        values: &[(&str, String)],
+    ) -> Option<Self> {
+        let command = match &service.source {
+            Source::Own => &[],
+            Source::Command(command) => command.as_slice(),
+            Source::Url(_) => return None,
+        };
+        let fill = |template: &String| template::fill(template, values);
+        let environment = service.environment.iter();
+        Some(Self {
+            name,
+            command: command.iter().map(fill).collect(),
+            environment: environment
+                .map(|(name, value)| (name.clone(), fill(value)))
+                .collect(),
+            port,
+        })
+    }
+
     /// The same program under another name and without the variable `absent`.
     pub fn second_without(&self, name: &'static str, absent: &str) -> Self {
         let mut second = Self {
@@ -54,67 +83,47 @@ impl Settings {
     }
 }
 
-/// The websocket service and the gateway.
+/// The websocket service and the gateway, as far as they are to be started.
 pub(super) fn programs(
+    profile: &Profile,
     surroundings: &Surroundings,
     standins: &StandIns,
-    jwt_secret: &str,
+    issuer: &Issuer,
     settings: &Settings,
-) -> [Program; 2] {
-    let pairs = |pairs: &[(&str, String)], others: &[(String, String)]| -> Vec<(String, String)> {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .chain(others.iter().cloned())
-            .collect()
+) -> [Option<Program>; 2] {
+    let downstream = |standin: &StandIn| {
+        let host = &surroundings.standin_host;
+        format!("http://{host}:{}", standin.port())
     };
-    let downstream = |port: u16| format!("http://{}:{port}", surroundings.standin_host);
-    let websocket = pairs(
-        &[
-            ("WEBSOCKET_PORT", surroundings.websocket_port.to_string()),
-            ("REDIS_URL", surroundings.redis_url.clone()),
-            ("JWT_SECRET_KEY", jwt_secret.to_owned()),
-            ("CORS_ORIGINS", ORIGIN.to_owned()),
-            ("ENVIRONMENT", "contract-test".to_owned()),
-        ],
-        &settings.websocket,
-    );
-    let gateway = pairs(
-        &[
-            ("API_GATEWAY_PORT", surroundings.gateway_port.to_string()),
-            ("API_GATEWAY_REDIS_URL", surroundings.redis_url.clone()),
-            ("API_GATEWAY_JWT_SECRET_KEY", jwt_secret.to_owned()),
-            ("API_GATEWAY_CORS_ORIGINS", ORIGIN.to_owned()),
-            ("API_GATEWAY_ENVIRONMENT", "contract-test".to_owned()),
-            (
-                "API_GATEWAY_RESULT_AGGREGATOR_URL",
-                downstream(standins.aggregator.port()),
-            ),
-            (
-                "API_GATEWAY_FILE_SERVICE_URL",
-                downstream(standins.files.port()),
-            ),
-            (
-                "API_GATEWAY_CMS_API_URL",
-                downstream(standins.classes.port()),
-            ),
-            (
-                "API_GATEWAY_BATCH_ORCHESTRATOR_URL",
-                downstream(standins.orchestrator.port()),
-            ),
-        ],
-        &settings.gateway,
-    );
+    let program = |part: super::Part, service: &Option<Service>, port: u16, others: &[_]| {
+        let service = service.as_ref()?;
+        let values = [
+            ("port", port.to_string()),
+            ("redis_url", surroundings.redis_url.clone()),
+            ("redis_password", surroundings.redis_password.clone()),
+            ("jwt_secret", issuer.secret().unwrap_or_default().to_owned()),
+            ("origin", ORIGIN.to_owned()),
+            ("aggregator_url", downstream(&standins.aggregator)),
+            ("files_url", downstream(&standins.files)),
+            ("classes_url", downstream(&standins.classes)),
+            ("orchestrator_url", downstream(&standins.orchestrator)),
+        ];
+        let mut program = Program::of(part.name(), service, port, &values)?;
+        program.environment.extend_from_slice(others);
+        Some(program)
+    };
     [
-        Program {
-            name: super::Part::WebsocketService.name(),
-            environment: websocket,
-            port: surroundings.websocket_port,
-        },
-        Program {
-            name: super::Part::ApiGateway.name(),
-            environment: gateway,
-            port: surroundings.gateway_port,
-        },
+        program(
+            super::Part::WebsocketService,
+            &profile.websocket,
+            surroundings.websocket_port,
+            &settings.websocket,
+        ),
+        program(
+            super::Part::ApiGateway,
+            &profile.gateway,
+            surroundings.gateway_port,
+            &settings.gateway,
+        ),
     ]
 }

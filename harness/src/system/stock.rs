@@ -2,10 +2,15 @@
 
 use super::containers::Images;
 use super::processes::Executables;
+use crate::profile::Profile;
+
 use super::{Runtime, StartError, binaries, engine};
 
 /// The services and Redis, ready to be started on one runtime.
-pub struct Stock(pub(super) Kind);
+pub struct Stock {
+    pub(super) profile: Profile,
+    pub(super) kind: Kind,
+}
 
 pub(super) enum Kind {
     Containers(Images),
@@ -13,9 +18,11 @@ pub(super) enum Kind {
 }
 
 impl Stock {
-    /// Builds the reference services for `runtime`: containers where an engine answers and nothing was chosen.
+    /// Makes ready what `profile` needs for `runtime`: containers where an engine answers and nothing was chosen. Only
+    /// the whole reference system runs in containers.
     /// `say` gets a line for what a person should know.
     pub async fn prepare(
+        profile: Profile,
         runtime: Option<Runtime>,
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
@@ -29,6 +36,7 @@ impl Stock {
                 Runtime::Containers
             }
             Some(Runtime::Processes) => Runtime::Processes,
+            None if !profile.is_reference() => Runtime::Processes,
             None => match engine::connect().await {
                 Ok(_) => Runtime::Containers,
                 Err(error) => {
@@ -39,16 +47,24 @@ impl Stock {
                 }
             },
         };
-        let binaries = binaries::build(say).await?;
-        Ok(Self(match runtime {
-            Runtime::Containers => Kind::Containers(Images::prepare(&binaries, say).await?),
-            Runtime::Processes => Kind::Processes(Executables::prepare(binaries, say).await?),
-        }))
+        let kind = match runtime {
+            Runtime::Containers => {
+                let binaries = binaries::build(say).await?;
+                Kind::Containers(Images::prepare(&binaries, say).await?)
+            }
+            Runtime::Processes => Kind::Processes(Executables::prepare(&profile, say).await?),
+        };
+        Ok(Self { profile, kind })
+    }
+
+    /// What they are.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     /// Where the systems run.
     pub fn runtime(&self) -> Runtime {
-        match self.0 {
+        match self.kind {
             Kind::Containers(_) => Runtime::Containers,
             Kind::Processes(_) => Runtime::Processes,
         }

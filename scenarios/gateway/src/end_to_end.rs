@@ -2,6 +2,7 @@
 
 use harness::fixture::{self, FixtureError, Message, Service};
 use harness::http::{Call, CallBody};
+use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use serde_json::json;
@@ -26,7 +27,8 @@ pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
             "a teacher runs a pipeline and follows it on every connection, and nobody else does",
             move |stage| pipeline_run(stage, messages.clone()),
         )
-        .proves(["end-to-end.pipeline-run"]),
+        .proves(["end-to-end.pipeline-run"])
+        .needs([Capability::Websocket, Capability::Downstreams]),
     ])
 }
 

@@ -2,6 +2,7 @@
 
 use harness::fixture::{Part, Service};
 use harness::http::{Call, CallBody, Reply};
+use harness::profile::Capability;
 use harness::scenario::{Failure, Outcome, Scenario, ensure};
 use harness::stage::{Stage, User};
 use serde_json::json;
@@ -19,13 +20,15 @@ pub fn scenarios() -> Vec<Scenario> {
             "a user who asks for too many pipelines gets 429 with Retry-After, and another user does not",
             per_user,
         )
-        .proves(["rate-limits.per-user", "errors.one-shape"]),
+        .proves(["rate-limits.per-user", "errors.one-shape"])
+        .needs([Capability::Downstreams]),
         Scenario::new(
             "gateway/rate-limits/by-route",
             "file uploads have a lower limit, and using it up leaves the other routes open",
             by_route,
         )
-        .proves(["rate-limits.by-route"]),
+        .proves(["rate-limits.by-route"])
+        .needs([Capability::Downstreams]),
         Scenario::new(
             "gateway/rate-limits/health-free",
             "health and metrics are not limited",

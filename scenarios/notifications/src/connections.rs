@@ -2,6 +2,7 @@
 
 use harness::client::Answer;
 use harness::flow::Frame;
+use harness::profile::Capability;
 use harness::scenario::{Failure, Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use harness::system::ORIGIN;
@@ -52,7 +53,8 @@ pub fn scenarios() -> Vec<Scenario> {
             "a browser from an origin that is allowed is let in",
             |stage| Box::pin(own_origin(stage)),
         )
-        .proves(["connections.origin-checked"]),
+        .proves(["connections.origin-checked"])
+        .needs([Capability::Origin]),
         scenario(
             "reset-frees",
             "a connection that is reset makes room for the next",

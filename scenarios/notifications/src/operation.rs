@@ -1,9 +1,9 @@
 //! What those who run the service rely on: its log, and that it does not start half configured.
 
+use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use harness::system::Part;
-use harness::token::Claims;
 use serde_json::Value;
 
 pub fn scenarios() -> Vec<Scenario> {
@@ -13,13 +13,15 @@ pub fn scenarios() -> Vec<Scenario> {
             "the service does not start without JWT_SECRET_KEY, and says so",
             no_secret,
         )
-        .proves(["settings.secret-required"]),
+        .proves(["settings.secret-required"])
+        .needs([Capability::Faults]),
         Scenario::new(
             "notifications/operation/log",
             "the log is JSON lines that can be followed by correlation id, and holds no token",
             log,
         )
-        .proves(["logs.json-lines", "logs.no-token"]),
+        .proves(["logs.json-lines", "logs.no-token"])
+        .needs([Capability::Logs]),
     ]
 }
 
@@ -30,8 +32,8 @@ async fn no_secret(stage: Stage) -> Outcome {
 async fn log(stage: Stage) -> Outcome {
     let teacher = stage.user("teacher");
     let good = stage.token(&teacher);
-    let bad = Claims::good(&teacher.id).sign("another secret");
-    let bad = stage.known_token("bad", bad);
+    let issuer = &stage.system().issuer;
+    let bad = stage.known_token("bad", issuer.forge(&issuer.claims(&teacher.id)));
     let id = stage.id("correlation");
     let headers = vec![("x-correlation-id".to_owned(), id.clone())];
     let client = stage

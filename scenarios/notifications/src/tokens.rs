@@ -2,7 +2,7 @@
 
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::{Stage, User};
-use harness::token::Claims;
+use harness::token::Issuer;
 use serde_json::json;
 
 /// What is checked first: that the service's own secret signed it.
@@ -10,13 +10,12 @@ const SIGNATURE: &str = "token.signature-checked";
 /// What is checked then: what it says.
 const CLAIMS: &str = "token.claims-checked";
 
-/// A kind of bad token: its name, the promise that it is refused by, the sentence, and how to make one for a user with
-/// the right secret.
+/// A kind of bad token: its name, the promise that it is refused by, the sentence, and how to make one for a user.
 type Bad = (
     &'static str,
     &'static str,
     &'static str,
-    fn(&User, &str) -> Option<String>,
+    fn(&User, &Issuer) -> Option<String>,
 );
 
 const BAD: [Bad; 12] = [
@@ -28,41 +27,43 @@ const BAD: [Bad; 12] = [
         "expired",
         CLAIMS,
         "a token whose exp has passed",
-        |user, secret| Some(Claims::good(&user.id).expired().sign(secret)),
+        |user, issuer| Some(issuer.sign(&issuer.claims(&user.id).expired())),
     ),
     (
         "just-expired",
         CLAIMS,
         "a token whose exp passed five seconds ago",
-        |user, secret| Some(Claims::good(&user.id).expired_for(5).sign(secret)),
+        |user, issuer| Some(issuer.sign(&issuer.claims(&user.id).expired_for(5))),
     ),
-    ("no-exp", CLAIMS, "a token without exp", |user, secret| {
-        Some(Claims::good(&user.id).without("exp").sign(secret))
+    ("no-exp", CLAIMS, "a token without exp", |user, issuer| {
+        Some(issuer.sign(&issuer.claims(&user.id).without("exp")))
     }),
-    ("no-sub", CLAIMS, "a token without sub", |user, secret| {
-        Some(Claims::good(&user.id).without("sub").sign(secret))
+    ("no-sub", CLAIMS, "a token without sub", |user, issuer| {
+        Some(issuer.sign(&issuer.claims(&user.id).without("sub")))
     }),
     (
         "empty-sub",
         CLAIMS,
         "a token whose sub is empty",
-        |user, secret| Some(Claims::good(&user.id).with("sub", json!("")).sign(secret)),
+        |user, issuer| Some(issuer.sign(&issuer.claims(&user.id).with("sub", json!("")))),
     ),
     (
         "wrong-signature",
         SIGNATURE,
         "a token signed with another secret",
-        |user, _| Some(Claims::good(&user.id).sign("another secret")),
+        |user, issuer| Some(issuer.forge(&issuer.claims(&user.id))),
     ),
     (
         "wrong-audience",
         CLAIMS,
         "a token for another audience",
-        |user, secret| {
+        |user, issuer| {
             Some(
-                Claims::good(&user.id)
-                    .with("aud", json!("another-platform"))
-                    .sign(secret),
+                issuer.sign(
+                    &issuer
+                        .claims(&user.id)
+                        .with("aud", json!("another-platform")),
+                ),
             )
         },
     ),
@@ -70,25 +71,21 @@ const BAD: [Bad; 12] = [
         "wrong-issuer",
         CLAIMS,
         "a token of another issuer",
-        |user, secret| {
-            Some(
-                Claims::good(&user.id)
-                    .with("iss", json!("another-issuer"))
-                    .sign(secret),
-            )
+        |user, issuer| {
+            Some(issuer.sign(&issuer.claims(&user.id).with("iss", json!("another-issuer"))))
         },
     ),
     (
         "alg-none",
         SIGNATURE,
         "an unsigned token with alg none",
-        |user, _| Some(Claims::good(&user.id).unsigned()),
+        |user, issuer| Some(issuer.claims(&user.id).unsigned()),
     ),
     (
         "other-algorithm",
         SIGNATURE,
         "a token signed with another algorithm than the service's",
-        |user, secret| Some(Claims::good(&user.id).sign_hs512(secret)),
+        |user, issuer| Some(issuer.sign_otherwise(&issuer.claims(&user.id))),
     ),
 ];
 
@@ -122,8 +119,9 @@ pub fn scenarios() -> Vec<Scenario> {
 
 async fn expires(stage: Stage) -> Outcome {
     let teacher = stage.user("teacher");
-    let claims = Claims::good(&teacher.id).expiring_in(LIFETIME);
-    let token = stage.known_token("expiring", claims.sign(&stage.system().jwt_secret));
+    let issuer = &stage.system().issuer;
+    let claims = issuer.claims(&teacher.id).expiring_in(LIFETIME);
+    let token = stage.known_token("expiring", issuer.sign(&claims));
     let expiring = stage
         .connect_to(&format!("/ws?token={token}"), &teacher)
         .await?;
@@ -149,10 +147,10 @@ async fn expires(stage: Stage) -> Outcome {
 async fn refused(
     stage: Stage,
     name: &'static str,
-    make: fn(&User, &str) -> Option<String>,
+    make: fn(&User, &Issuer) -> Option<String>,
 ) -> Outcome {
     let teacher = stage.user("teacher");
-    let path = match make(&teacher, &stage.system().jwt_secret) {
+    let path = match make(&teacher, &stage.system().issuer) {
         Some(token) => format!("/ws?token={}", stage.known_token(name, token)),
         None => "/ws".to_owned(),
     };

@@ -3,6 +3,7 @@
 use futures_util::future::try_join_all;
 use harness::fixture::Service;
 use harness::http::{Call, CallBody};
+use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::{Stage, User};
 use harness::system::Settings;
@@ -26,6 +27,7 @@ pub fn scenarios() -> Vec<Scenario> {
             "health.redis-down",
             "rate-limits.without-redis",
         ])
+        .needs([Capability::Websocket, Capability::Gateway])
         .on_own_system(Settings::default()),
     ]
 }

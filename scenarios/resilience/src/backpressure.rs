@@ -1,5 +1,6 @@
 //! A client that does not read.
 
+use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use harness::system::Settings;
@@ -24,6 +25,7 @@ pub fn scenarios() -> Vec<Scenario> {
             "connections.slow-consumer-alone",
             "close.reason-is-json",
         ])
+        .needs([Capability::Websocket])
         .on_own_system(Settings::default()),
     ]
 }

@@ -2,6 +2,7 @@
 
 use harness::fixture::Service;
 use harness::http::Call;
+use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use harness::standin::Trouble;
@@ -19,6 +20,7 @@ pub fn scenarios() -> Vec<Scenario> {
             "status.downstream-unreachable",
             "errors.one-shape",
         ])
+        .needs([Capability::Gateway])
         .on_own_system(
             Settings::default()
                 .gateway("API_GATEWAY_FIRST_BYTE_TIMEOUT", "1")

@@ -1,5 +1,6 @@
 //! Pings, and clients that answer none.
 
+use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use harness::system::Settings;
@@ -22,6 +23,7 @@ pub fn scenarios() -> Vec<Scenario> {
             "close.reason-is-json",
             "metrics.gauges-return",
         ])
+        .needs([Capability::Websocket])
         .on_own_system(
             Settings::default()
                 .websocket("WEBSOCKET_PING_INTERVAL", "1")

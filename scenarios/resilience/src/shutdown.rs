@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::try_join3;
 use harness::fixture::Service;
 use harness::http::Call;
+use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::{Stage, User};
 use harness::standin::Trouble;
@@ -19,6 +20,7 @@ pub fn scenarios() -> Vec<Scenario> {
             websocket_service,
         )
         .proves(["shutdown.goodbye", "close.reason-is-json"])
+        .needs([Capability::Websocket])
         .on_own_system(Settings::default()),
         Scenario::new(
             "resilience/shutdown/gateway",
@@ -26,6 +28,7 @@ pub fn scenarios() -> Vec<Scenario> {
             gateway,
         )
         .proves(["gateway.shutdown"])
+        .needs([Capability::Gateway])
         .on_own_system(Settings::default().gateway("API_GATEWAY_FIRST_BYTE_TIMEOUT", "1")),
     ]
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use harness::coverage::Coverage;
+use harness::profile::Profile;
 use harness::report;
 use harness::runner::Theatre;
 use harness::snapshot;
@@ -33,8 +34,12 @@ pub fn run(arguments: &Arguments) -> Status {
         Ok(chosen) => chosen,
         Err(message) => return verify::usage(&message),
     };
+    let profile = match Profile::reference() {
+        Ok(profile) => profile,
+        Err(error) => return verify::usage(&error.to_string()),
+    };
     let played = verify::block_on(async {
-        let theatre = Theatre::open(chosen, &|line| eprintln!("{line}")).await?;
+        let theatre = Theatre::open(profile, chosen, &|line| eprintln!("{line}")).await?;
         theatre.prepare(&scenarios).await?;
         let verdicts = verify::play(&theatre, &scenarios).await;
         theatre.stop().await;

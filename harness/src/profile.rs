@@ -1,0 +1,279 @@
+//! A system profile: what is verified, and how each part of it is started or reached.
+//!
+//! `harness/profiles/reference.toml` documents every key. Every message names the file, the line where there is one, what
+//! was expected and what came.
+//!
+//! - `read`: the file, checked
+//! - `template`: values of a run in commands and environments
+
+mod read;
+pub(crate) mod template;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::fixture::FixtureError;
+use crate::token::Key;
+
+/// What to verify, and how to start or reach it.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// The file, as messages call it.
+    pub file: String,
+    /// Where commands run.
+    pub folder: PathBuf,
+    /// Redis, which backend services publish in.
+    pub redis: Service,
+    /// The websocket service, unless it is left out.
+    pub websocket: Option<Service>,
+    /// The API gateway, unless it is left out.
+    pub gateway: Option<Service>,
+    /// Where the websocket service is asked for an upgrade.
+    pub path: String,
+    /// Where the stand-ins listen for a gateway that somebody else started.
+    pub standins: Option<StandInPorts>,
+    /// `iss` of a good token.
+    pub issuer: String,
+    /// `aud` of a good token.
+    pub audience: String,
+    /// What signs a good token; without one a run makes its own secret.
+    pub key: Option<Key>,
+    /// The algorithm of a good token.
+    pub algorithm: jsonwebtoken::Algorithm,
+    /// The channel that backend services publish to, with `{user_id}` in it.
+    pub channel: String,
+    lacks: Vec<Capability>,
+}
+
+/// One part of the system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// How it is started or reached.
+    pub source: Source,
+    /// Its variables, as templates.
+    pub environment: BTreeMap<String, String>,
+    /// When it can be used.
+    pub ready: Ready,
+}
+
+/// How a part is started or reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The suite's own.
+    Own,
+    /// Started with this program and these arguments, which are templates.
+    Command(Vec<String>),
+    /// Somebody else's: `host:port`, or the whole URL of a Redis.
+    Url(String),
+}
+
+/// When a part can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// Once `GET` of this path answers with 200.
+    Path(String),
+    /// Once it accepts connections.
+    Tcp,
+}
+
+/// Where the stand-ins for the services behind the gateway listen.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct StandInPorts {
+    /// The address that they listen on.
+    #[serde(default = "loopback")]
+    pub host: IpAddr,
+    /// The result aggregator's port.
+    pub aggregator_port: u16,
+    /// The file service's port.
+    pub files_port: u16,
+    /// The class management service's port.
+    pub classes_port: u16,
+    /// The batch orchestrator's port.
+    pub orchestrator_port: u16,
+}
+
+/// What a scenario may need of a system.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "lowercase")]
+pub enum Capability {
+    /// A websocket service. A profile without one leaves its section out.
+    #[serde(skip)]
+    Websocket,
+    /// An API gateway. A profile without one leaves its section out.
+    #[serde(skip)]
+    Gateway,
+    /// A gateway that calls the stand-ins.
+    #[serde(skip)]
+    Downstreams,
+    /// Parts may be killed and started again.
+    Faults,
+    /// Limits can be set by the contract's environment variables.
+    Settings,
+    /// The websocket service's standard output is its log.
+    Logs,
+    /// A browser may come from [`ORIGIN`](crate::system::ORIGIN).
+    Origin,
+}
+
+impl StandInPorts {
+    /// The ports in the order in which stand-ins are listed.
+    pub fn ports(&self) -> [u16; 4] {
+        [
+            self.aggregator_port,
+            self.files_port,
+            self.classes_port,
+            self.orchestrator_port,
+        ]
+    }
+}
+
+impl Profile {
+    /// The reference system.
+    pub fn reference() -> Result<Self, FixtureError> {
+        let path = crate::workspace().join("harness/profiles/reference.toml");
+        Self::read(&path, "harness/profiles/reference.toml")
+    }
+
+    /// The profile in `path`.
+    pub fn of_file(path: &Path) -> Result<Self, FixtureError> {
+        Self::read(path, &path.display().to_string())
+    }
+
+    /// Whether every part is the suite's own, so that the system can run in containers.
+    pub fn is_reference(&self) -> bool {
+        let own = |part: &Option<Service>| part.as_ref().is_some_and(|p| p.source == Source::Own);
+        self.redis.source == Source::Own && own(&self.websocket) && own(&self.gateway)
+    }
+
+    /// The parts that are not left out, as the profile calls them.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, &Service)> {
+        [
+            Some(("redis", &self.redis)),
+            self.websocket.as_ref().map(|part| ("websocket", part)),
+            self.gateway.as_ref().map(|part| ("gateway", part)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Why the system lacks `capability`; nothing when it has it.
+    pub fn lack(&self, capability: Capability) -> Option<String> {
+        if self.lacks.contains(&capability) {
+            return Some(format!("the profile says that it lacks {capability}"));
+        }
+        let missing = |part: &Option<Service>, name: &str| {
+            let words = format!("the profile has no [{name}]");
+            part.is_none().then_some(words)
+        };
+        let elsewhere = |part: &Option<Service>, name: &str, why: &str| {
+            let part = part.as_ref()?;
+            let words = format!("[{name}] is at a url: {why}");
+            matches!(part.source, Source::Url(_)).then_some(words)
+        };
+        match capability {
+            Capability::Websocket => missing(&self.websocket, "websocket"),
+            Capability::Gateway => missing(&self.gateway, "gateway"),
+            Capability::Downstreams => missing(&self.gateway, "gateway").or_else(|| {
+                elsewhere(&self.gateway, "gateway", "it needs the ports of [standins]")
+                    .filter(|_| self.standins.is_none())
+            }),
+            Capability::Faults | Capability::Settings => {
+                let url = |part: &(&str, &Service)| matches!(part.1.source, Source::Url(_));
+                let names: Vec<String> = self
+                    .parts()
+                    .filter(url)
+                    .map(|(name, _)| format!("[{name}]"))
+                    .collect();
+                let words = "cannot be stopped, started or set up by the harness";
+                (!names.is_empty())
+                    .then(|| format!("what is at a url {words}: {}", names.join(", ")))
+            }
+            Capability::Logs => missing(&self.websocket, "websocket")
+                .or_else(|| elsewhere(&self.websocket, "websocket", "its log is out of sight")),
+            Capability::Origin => {
+                let why = "which origins it allows is not known";
+                elsewhere(&self.websocket, "websocket", why)
+                    .or_else(|| elsewhere(&self.gateway, "gateway", why))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Websocket => "websocket",
+            Self::Gateway => "gateway",
+            Self::Downstreams => "downstreams",
+            Self::Faults => "faults",
+            Self::Settings => "settings",
+            Self::Logs => "logs",
+            Self::Origin => "origin",
+        })
+    }
+}
+
+fn loopback() -> IpAddr {
+    [127, 0, 0, 1].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn the_reference_lacks_nothing_and_agrees_with_the_contract() {
+        let profile = Profile::reference().unwrap();
+        assert!(profile.is_reference());
+        for capability in [
+            Capability::Websocket,
+            Capability::Gateway,
+            Capability::Downstreams,
+            Capability::Faults,
+            Capability::Settings,
+            Capability::Logs,
+            Capability::Origin,
+        ] {
+            assert_eq!(profile.lack(capability), None, "{capability}");
+        }
+        let said = (profile.issuer.as_str(), profile.audience.as_str());
+        assert_eq!(said, (crate::token::ISSUER, crate::token::AUDIENCE));
+    }
+
+    #[rstest]
+    #[case::left_out("[websocket]", Capability::Gateway, "the profile has no [gateway]")]
+    #[case::said(
+        "lacks = [\"logs\"]\n[websocket]",
+        Capability::Logs,
+        "the profile says that it lacks logs"
+    )]
+    #[case::redis_elsewhere(
+        "[redis]\nurl = \"redis://h\"\n[websocket]",
+        Capability::Faults,
+        "what is at a url cannot be stopped, started or set up by the harness: [redis]"
+    )]
+    #[case::gateway_elsewhere(
+        "[redis]\nurl = \"redis://h\"\n[gateway]\nurl = \"http://h\"",
+        Capability::Downstreams,
+        "[gateway] is at a url: it needs the ports of [standins]"
+    )]
+    fn what_is_lacking_has_a_reason(
+        #[case] text: &str,
+        #[case] capability: Capability,
+        #[case] reason: &str,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.toml");
+        let token = "[token]\nissuer = \"i\"\naudience = \"a\"\nsecret = \"s\"\n";
+        std::fs::write(&path, format!("{text}\n{token}")).unwrap();
+        let profile = Profile::of_file(&path).unwrap();
+        assert_eq!(profile.lack(capability).as_deref(), Some(reason));
+    }
+}

@@ -1,0 +1,600 @@
+//! The file, checked: what is wrong with it is said before anything starts.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use jsonwebtoken::Algorithm;
+use serde::Deserialize;
+
+use super::template;
+use super::{Capability, Profile, Ready, Service, Source, StandInPorts};
+use crate::fixture::{FixtureError, nearest, with_suggestion};
+use crate::token::Key;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    redis: Option<Redis>,
+    websocket: Option<Websocket>,
+    gateway: Option<Gateway>,
+    standins: Option<StandInPorts>,
+    token: Token,
+    #[serde(default)]
+    backplane: Backplane,
+    #[serde(default)]
+    lacks: Vec<Capability>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Redis {
+    url: Option<String>,
+    command: Option<Vec<String>>,
+    image: Option<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Websocket {
+    url: Option<String>,
+    command: Option<Vec<String>>,
+    image: Option<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    #[serde(default = "healthz")]
+    ready: String,
+    #[serde(default = "ws")]
+    path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Gateway {
+    url: Option<String>,
+    command: Option<Vec<String>>,
+    image: Option<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    #[serde(default = "healthz")]
+    ready: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Token {
+    issuer: String,
+    audience: String,
+    #[serde(default = "hs256")]
+    algorithm: String,
+    secret: Option<String>,
+    key_file: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Backplane {
+    channel: String,
+}
+
+impl Default for Backplane {
+    fn default() -> Self {
+        Self {
+            channel: "ws:{user_id}".to_owned(),
+        }
+    }
+}
+
+fn healthz() -> String {
+    "/healthz".to_owned()
+}
+
+fn ws() -> String {
+    "/ws".to_owned()
+}
+
+fn hs256() -> String {
+    "HS256".to_owned()
+}
+
+impl Profile {
+    /// The profile in the file `path`, which messages call `name`.
+    pub(super) fn read(path: &Path, name: &str) -> Result<Self, FixtureError> {
+        let text = fs::read_to_string(path).map_err(|error| FixtureError {
+            place: name.to_owned(),
+            problem: format!("cannot be read: {error}"),
+        })?;
+        // Children run here, so the folder must not depend on where this process is.
+        let folder = fs::canonicalize(path).ok();
+        let folder = folder.as_deref().and_then(Path::parent);
+        Self::parse(name, &text, folder.unwrap_or(Path::new(".")))
+    }
+
+    /// What `text` says; `name` is how messages call the file, and `folder` is where it is.
+    fn parse(name: &str, text: &str, folder: &Path) -> Result<Self, FixtureError> {
+        let source = Text { name, text };
+        let file: File = toml::from_str(text).map_err(|error| {
+            let at = error
+                .span()
+                .map_or(String::new(), |span| source.line_at(span.start));
+            FixtureError {
+                place: format!("{name}{at}"),
+                problem: with_suggestion(error.message().trim_end()),
+            }
+        })?;
+        source.profile(file, folder)
+    }
+}
+
+/// A profile's text: to say where in it something is wrong.
+struct Text<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+/// What the sections of all parts have.
+struct Part {
+    section: &'static str,
+    url: Option<String>,
+    command: Option<Vec<String>>,
+    image: Option<String>,
+    environment: BTreeMap<String, String>,
+    ready: String,
+}
+
+impl Text<'_> {
+    fn profile(&self, file: File, folder: &Path) -> Result<Profile, FixtureError> {
+        let redis = file.redis.unwrap_or_default();
+        let redis = self.service(Part {
+            section: "redis",
+            url: redis.url,
+            command: redis.command,
+            image: redis.image,
+            environment: redis.environment,
+            ready: "tcp".to_owned(),
+        })?;
+        let path = file
+            .websocket
+            .as_ref()
+            .map_or_else(ws, |part| part.path.clone());
+        if !path.starts_with('/') || path.contains('?') {
+            let problem = format!("a path begins with / and has no query; it is {path:?}");
+            return Err(self.wrong("websocket", "path", problem));
+        }
+        let websocket = file.websocket.map(|part| {
+            self.service(Part {
+                section: "websocket",
+                url: part.url,
+                command: part.command,
+                image: part.image,
+                environment: part.environment,
+                ready: part.ready,
+            })
+        });
+        let gateway = file.gateway.map(|part| {
+            self.service(Part {
+                section: "gateway",
+                url: part.url,
+                command: part.command,
+                image: part.image,
+                environment: part.environment,
+                ready: part.ready,
+            })
+        });
+        let (algorithm, key) = self.key(&file.token, folder)?;
+        let profile = Profile {
+            file: self.name.to_owned(),
+            folder: folder.to_owned(),
+            redis,
+            websocket: websocket.transpose()?,
+            gateway: gateway.transpose()?,
+            path,
+            standins: file.standins,
+            issuer: file.token.issuer,
+            audience: file.token.audience,
+            key,
+            algorithm,
+            channel: file.backplane.channel,
+            lacks: file.lacks,
+        };
+        self.check_together(&profile)?;
+        Ok(profile)
+    }
+
+    /// What no section can know alone.
+    fn check_together(&self, profile: &Profile) -> Result<(), FixtureError> {
+        let at_url = |part: &Service| matches!(part.source, Source::Url(_));
+        if profile.websocket.is_none() && profile.gateway.is_none() {
+            let problem =
+                "there is nothing to verify: a profile has [websocket], [gateway] or both";
+            return Err(self.wrong("", "", problem));
+        }
+        for (section, part) in profile.parts() {
+            if at_url(part) && !at_url(&profile.redis) {
+                let problem = "a part at a url has a Redis already, and messages must be published there: \
+                               give [redis] its url";
+                return Err(self.wrong(section, "url", problem));
+            }
+            if at_url(part) && section != "redis" && profile.key.is_none() {
+                let problem = "a part at a url checks tokens with a secret of its own: give it as secret of [token]";
+                return Err(self.wrong(section, "url", problem));
+            }
+            let templates = part.environment.values();
+            let uses_secret = templates
+                .flat_map(|t| template::names(t))
+                .any(|n| n == "jwt_secret");
+            if uses_secret && matches!(profile.key, Some(Key::Pem(_))) {
+                let problem = format!(
+                    "{{jwt_secret}}: with {:?} there is no secret; give the service its public key instead",
+                    profile.algorithm
+                );
+                return Err(self.wrong(section, "environment", problem));
+            }
+        }
+        if profile.standins.is_some() && !profile.gateway.as_ref().is_some_and(at_url) {
+            let problem =
+                "the stand-ins have fixed ports only for a gateway at a url: leave the section out";
+            return Err(self.wrong("standins", "", problem));
+        }
+        if template::names(&profile.channel).collect::<Vec<_>>() != ["user_id"] {
+            let problem = format!(
+                "a channel holds {{user_id}} once and no other name in braces; it is {:?}",
+                profile.channel
+            );
+            return Err(self.wrong("backplane", "channel", problem));
+        }
+        Ok(())
+    }
+
+    fn service(&self, part: Part) -> Result<Service, FixtureError> {
+        let section = part.section;
+        if part.image.is_some() {
+            let problem =
+                "images are not supported yet: start the part with `command`, or give its `url`";
+            return Err(self.wrong(section, "image", problem));
+        }
+        let source = match (part.url, part.command) {
+            (Some(_), Some(_)) => {
+                let problem = "a part has `url` or `command`, and not both: keep one";
+                return Err(self.wrong(section, "url", problem));
+            }
+            (Some(url), None) if !part.environment.is_empty() => {
+                let _ = url;
+                let problem =
+                    "a part at a url is not started here, so it gets no environment: leave it out";
+                return Err(self.wrong(section, "environment", problem));
+            }
+            (Some(url), None) => Source::Url(self.address(section, &url)?),
+            (None, Some(command)) if command.first().is_none_or(String::is_empty) => {
+                let problem = "a command is the program and its arguments, as in [\"python3\", \"service.py\"]";
+                return Err(self.wrong(section, "command", problem));
+            }
+            (None, Some(command)) => Source::Command(command),
+            (None, None) => Source::Own,
+        };
+        let arguments = match &source {
+            Source::Command(command) => command.as_slice(),
+            _ => &[],
+        };
+        for template in part.environment.values().chain(arguments) {
+            self.check_names(template)?;
+        }
+        if matches!(source, Source::Command(_)) {
+            let mut templates = part.environment.values().chain(arguments);
+            if !templates.any(|t| template::names(t).any(|name| name == "port")) {
+                let problem = "nothing tells the part where to listen: {port} belongs into its command or environment";
+                return Err(self.wrong(section, "command", problem));
+            }
+        }
+        let ready = match part.ready.as_str() {
+            "tcp" => Ready::Tcp,
+            path if path.starts_with('/') => Ready::Path(path.to_owned()),
+            other => {
+                let problem =
+                    format!("ready is a path, as in \"/healthz\", or \"tcp\"; it is {other:?}");
+                return Err(self.wrong(section, "ready", problem));
+            }
+        };
+        Ok(Service {
+            source,
+            environment: part.environment,
+            ready,
+        })
+    }
+
+    /// What a part's url leads to: all of Redis', `host:port` of the services'. No message repeats a url: it may hold a
+    /// password.
+    fn address(&self, section: &str, url: &str) -> Result<String, FixtureError> {
+        let wrong = |problem: String| self.wrong(section, "url", problem);
+        let parsed =
+            reqwest::Url::parse(url).map_err(|error| wrong(format!("is no URL: {error}")))?;
+        let (schemes, example): (&[&str], &str) = match section {
+            "redis" => (&["redis"], "redis://host:6379"),
+            "websocket" => (&["ws", "http"], "ws://host:8080"),
+            _ => (&["http"], "http://host:4001"),
+        };
+        match parsed.scheme() {
+            "https" | "wss" | "rediss" => {
+                let scheme = parsed.scheme();
+                return Err(wrong(format!(
+                    "TLS is not supported ({scheme}): give the address behind its end, as in {example}"
+                )));
+            }
+            scheme if !schemes.contains(&scheme) => {
+                return Err(wrong(format!(
+                    "the scheme is {scheme}; it should be as in {example}"
+                )));
+            }
+            _ => {}
+        }
+        let Some(host) = parsed.host_str() else {
+            return Err(wrong(format!(
+                "names no host; it should be as in {example}"
+            )));
+        };
+        if section == "redis" {
+            return match redis::Client::open(url) {
+                Ok(_) => Ok(url.to_owned()),
+                Err(error) => Err(wrong(format!("is no URL of a Redis: {error}"))),
+            };
+        }
+        if parsed.path() != "/" || parsed.query().is_some() {
+            let place = if section == "websocket" {
+                "; the path is a key of its own"
+            } else {
+                ""
+            };
+            return Err(wrong(format!(
+                "has a path or a query; it should be as in {example}{place}"
+            )));
+        }
+        Ok(format!(
+            "{host}:{}",
+            parsed.port_or_known_default().unwrap_or(80)
+        ))
+    }
+
+    fn key(&self, token: &Token, folder: &Path) -> Result<(Algorithm, Option<Key>), FixtureError> {
+        let wrong = |key: &str, problem: &str| Err(self.wrong("token", key, problem));
+        let known = ["HS256", "HS384", "HS512", "RS256", "ES256"];
+        let algorithm = match token.algorithm.parse() {
+            Ok(algorithm) if known.contains(&token.algorithm.as_str()) => algorithm,
+            _ => {
+                let other = &token.algorithm;
+                let problem = format!("{other:?} is not supported: one of {}", known.join(", "));
+                return wrong("algorithm", &problem);
+            }
+        };
+        let symmetric = token.algorithm.starts_with("HS");
+        match (symmetric, &token.secret, &token.key_file) {
+            (true, _, Some(_)) => {
+                wrong("key_file", "an HS algorithm has a `secret` and no key file")
+            }
+            (false, Some(_), _) => wrong(
+                "secret",
+                "an RS or ES algorithm has a `key_file` and no secret",
+            ),
+            (false, None, None) => wrong("algorithm", "an RS or ES algorithm needs a `key_file`"),
+            (true, Some(secret), None) if secret.is_empty() => wrong("secret", "is empty"),
+            (true, secret, None) => Ok((algorithm, secret.clone().map(Key::Secret))),
+            (false, None, Some(path)) => {
+                let pem = match fs::read_to_string(folder.join(path)) {
+                    Ok(pem) => pem,
+                    Err(error) => {
+                        return wrong("key_file", &format!("{path} cannot be read: {error}"));
+                    }
+                };
+                let key = Key::Pem(pem);
+                match key.encoding(algorithm) {
+                    Ok(_) => Ok((algorithm, Some(key))),
+                    Err(error) => {
+                        let kind = &token.algorithm;
+                        let problem =
+                            format!("{path} is no private key for {kind} as PEM: {error}");
+                        wrong("key_file", &problem)
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_names(&self, template: &str) -> Result<(), FixtureError> {
+        for name in template::names(template) {
+            if !template::NAMES.contains(&name) {
+                let suggestion = nearest(name, template::NAMES)
+                    .map(|name| format!("; did you mean {{{name}}}?"))
+                    .unwrap_or_default();
+                let word = format!("{{{name}}}");
+                let at = self
+                    .text
+                    .find(&word)
+                    .map_or(String::new(), |at| self.line_at(at));
+                return Err(FixtureError {
+                    place: format!("{}{at}", self.name),
+                    problem: format!("{word} stands for nothing{suggestion}"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// An error at `key` of `section`, at the section where it has no such key, or in the file.
+    fn wrong(&self, section: &str, key: &str, problem: impl Into<String>) -> FixtureError {
+        let mut within = "";
+        let (mut of_section, mut of_key) = (None, None);
+        for (number, line) in self.text.lines().enumerate() {
+            let line = line.trim();
+            if let Some(name) = line.strip_prefix('[').and_then(|l| l.split(']').next()) {
+                within = name;
+                if name == section {
+                    of_section = of_section.or(Some(number + 1));
+                }
+            }
+            let is_key = |rest: &str| rest.trim_start().starts_with(['=', '.']);
+            if within == section && !key.is_empty() && line.strip_prefix(key).is_some_and(is_key) {
+                of_key = of_key.or(Some(number + 1));
+            }
+        }
+        let at = of_key
+            .or(of_section)
+            .map_or(String::new(), |line| format!(":{line}"));
+        let what = match (section, key) {
+            ("", _) => String::new(),
+            (section, "") => format!("[{section}]: "),
+            (section, key) => format!("[{section}] {key}: "),
+        };
+        FixtureError {
+            place: format!("{}{at}", self.name),
+            problem: format!("{what}{}", problem.into()),
+        }
+    }
+
+    fn line_at(&self, offset: usize) -> String {
+        let before = self.text.get(..offset).unwrap_or_default();
+        format!(":{}", 1 + before.matches('\n').count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const TOKEN: &str = "[token]\nissuer = \"i\"\naudience = \"a\"\n";
+
+    /// What is said about a profile that is good but for `text`.
+    fn wrong(text: &str) -> String {
+        match Profile::parse("p.toml", &format!("{text}\n{TOKEN}"), Path::new("/nowhere")) {
+            Ok(_) => "nothing".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[rstest]
+    #[case::unknown_section(
+        "[websockt]",
+        "p.toml:1: unknown field `websockt`, expected one of `redis`, `websocket`, `gateway`, `standins`, `token`, \
+         `backplane`, `lacks`; did you mean `websocket`?"
+    )]
+    #[case::unknown_key(
+        "[redis]\n[gateway]\nreddy = \"tcp\"",
+        "p.toml:3: unknown field `reddy`, expected one of `url`, `command`, `image`, `environment`, `ready`; \
+         did you mean `ready`?"
+    )]
+    #[case::another_type(
+        "[websocket]\ncommand = \"run\"",
+        "p.toml:2: invalid type: string \"run\", expected a sequence"
+    )]
+    #[case::unknown_lack(
+        "lacks = [\"fault\"]\n[websocket]",
+        "p.toml:1: unknown variant `fault`, expected one of `faults`, `settings`, `logs`, `origin`; \
+         did you mean `faults`?"
+    )]
+    #[case::nothing_to_verify(
+        "[redis]",
+        "p.toml: there is nothing to verify: a profile has [websocket], [gateway] or both"
+    )]
+    #[case::image(
+        "[websocket]\nimage = \"x\"",
+        "p.toml:2: [websocket] image: images are not supported yet: start the part with `command`, or give its `url`"
+    )]
+    #[case::two_sources(
+        "[websocket]\nurl = \"ws://h\"\ncommand = [\"x\"]",
+        "p.toml:2: [websocket] url: a part has `url` or `command`, and not both: keep one"
+    )]
+    #[case::empty_command(
+        "[websocket]\ncommand = []",
+        "p.toml:2: [websocket] command: a command is the program and its arguments, as in [\"python3\", \"service.py\"]"
+    )]
+    #[case::no_port(
+        "[websocket]\ncommand = [\"x\"]",
+        "p.toml:2: [websocket] command: nothing tells the part where to listen: {port} belongs into its command or \
+         environment"
+    )]
+    #[case::unknown_name(
+        "[websocket]\ncommand = [\"x\", \"{port}\"]\nenvironment.R = \"{redis_ur}\"",
+        "p.toml:3: {redis_ur} stands for nothing; did you mean {redis_url}?"
+    )]
+    #[case::tls(
+        "[websocket]\nurl = \"wss://h\"",
+        "p.toml:2: [websocket] url: TLS is not supported (wss): give the address behind its end, as in ws://host:8080"
+    )]
+    #[case::path_in_url(
+        "[websocket]\nurl = \"ws://h/ws\"",
+        "p.toml:2: [websocket] url: has a path or a query; it should be as in ws://host:8080; the path is a key of its own"
+    )]
+    #[case::no_url(
+        "[gateway]\nurl = \"gateway\"",
+        "p.toml:2: [gateway] url: is no URL: relative URL without a base"
+    )]
+    #[case::environment_at_a_url(
+        "[redis]\nurl = \"redis://h\"\nenvironment.X = \"y\"\n[websocket]",
+        "p.toml:3: [redis] environment: a part at a url is not started here, so it gets no environment: leave it out"
+    )]
+    #[case::whose_redis(
+        "[websocket]\nurl = \"ws://h\"",
+        "p.toml:2: [websocket] url: a part at a url has a Redis already, and messages must be published there: give \
+         [redis] its url"
+    )]
+    #[case::whose_secret(
+        "[redis]\nurl = \"redis://h\"\n[websocket]\nurl = \"ws://h\"",
+        "p.toml:4: [websocket] url: a part at a url checks tokens with a secret of its own: give it as secret of [token]"
+    )]
+    #[case::ready(
+        "[websocket]\nready = \"soon\"",
+        "p.toml:2: [websocket] ready: ready is a path, as in \"/healthz\", or \"tcp\"; it is \"soon\""
+    )]
+    #[case::path(
+        "[websocket]\npath = \"ws\"",
+        "p.toml:2: [websocket] path: a path begins with / and has no query; it is \"ws\""
+    )]
+    #[case::channel(
+        "[websocket]\n[backplane]\nchannel = \"ws:{user}\"",
+        "p.toml:3: [backplane] channel: a channel holds {user_id} once and no other name in braces; it is \"ws:{user}\""
+    )]
+    #[case::ports_for_nobody(
+        "[websocket]\n[standins]\naggregator_port = 1\nfiles_port = 2\nclasses_port = 3\norchestrator_port = 4",
+        "p.toml:2: [standins]: the stand-ins have fixed ports only for a gateway at a url: leave the section out"
+    )]
+    #[case::good("[websocket]", "nothing")]
+    fn a_bad_profile_is_told_with_place_and_remedy(#[case] text: &str, #[case] message: &str) {
+        assert_eq!(wrong(text), message);
+    }
+
+    #[rstest]
+    #[case::unknown(
+        "algorithm = \"HS25\"",
+        "algorithm: \"HS25\" is not supported: one of HS256, HS384, HS512, RS256, ES256"
+    )]
+    #[case::no_key(
+        "algorithm = \"RS256\"",
+        "algorithm: an RS or ES algorithm needs a `key_file`"
+    )]
+    #[case::no_secret_there(
+        "secret = \"s\"\nalgorithm = \"ES256\"",
+        "secret: an RS or ES algorithm has a `key_file` and no secret"
+    )]
+    #[case::no_key_there(
+        "key_file = \"k\"",
+        "key_file: an HS algorithm has a `secret` and no key file"
+    )]
+    #[case::no_file(
+        "key_file = \"k\"\nalgorithm = \"RS256\"",
+        "key_file: k cannot be read: No such file or directory (os error 2)"
+    )]
+    fn a_bad_token_section_is_told(#[case] lines: &str, #[case] message: &str) {
+        let text = format!("[websocket]\n{TOKEN}{lines}");
+        let error = Profile::parse("p.toml", &text, Path::new("/nowhere")).unwrap_err();
+        assert_eq!(error.to_string(), format!("p.toml:5: [token] {message}"));
+    }
+
+    #[test]
+    fn no_message_repeats_a_password() {
+        let said = wrong("[redis]\nurl = \"redis://:hush@h:port\"\n[websocket]");
+        assert!(said.starts_with("p.toml:2: [redis] url: "), "{said}");
+        assert!(!said.contains("hush"), "{said}");
+    }
+}
