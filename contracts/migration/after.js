@@ -7,8 +7,9 @@ export function connect({ service, getToken, refetch, onNotification, onStop, pa
   let refusals = 0;
 
   async function open() {
-    const token = await getToken();
+    const token = await getToken().catch(() => undefined);
     if (stopped) return;
+    if (token === undefined) return again();
     socket = new WebSocket(`${service}/ws?token=${encodeURIComponent(token)}`);
     // What was published while nobody listened is not kept: fetch the state once the connection is open.
     socket.onopen = () => {
@@ -18,9 +19,10 @@ export function connect({ service, getToken, refetch, onNotification, onStop, pa
     socket.onmessage = (message) => onNotification(JSON.parse(message.data));
     socket.onclose = ({ code, reason }) => {
       if (stopped) return;
-      const { error_code, message } = reason ? JSON.parse(reason) : {};
-      const lasted = Date.now() - openedAt > 5 * pause;
-      attempts = lasted ? 0 : attempts + 1;
+      const { error_code, message } = reason.startsWith("{") ? JSON.parse(reason) : {};
+      const lasted = openedAt > 0 && Date.now() - openedAt > 5 * pause;
+      openedAt = 0;
+      if (lasted) attempts = 0;
       switch (code) {
         case 4000: // too many tabs: trying again would only fail again
           return onStop(error_code, message);
@@ -28,9 +30,14 @@ export function connect({ service, getToken, refetch, onNotification, onStop, pa
           refusals = lasted ? 0 : refusals + 1;
           return refusals > 1 ? onStop(error_code, message) : open();
         default: // 1001, 1011, 1013, and whatever a network does: come back after a pause that grows and varies
-          setTimeout(open, Math.min(pause * 2 ** attempts, 30 * pause) * (0.5 + Math.random() / 2));
+          return again();
       }
     };
+  }
+
+  function again() {
+    attempts += 1;
+    setTimeout(open, Math.min(pause * 2 ** attempts, 30 * pause) * (0.5 + Math.random() / 2));
   }
 
   open();

@@ -26,6 +26,14 @@ pub struct Findings {
 
 /// Everything that is wrong with `contract`.
 pub fn check(contract: &Contract) -> Findings {
+    if contract.documents.get(OPENAPI).is_none() {
+        // Everything else would only follow from it.
+        let words = "is missing: it describes the routes";
+        return Findings {
+            invalid: vec![Problem::new(OPENAPI, words)],
+            unused: Vec::new(),
+        };
+    }
     let mut invalid = contract.documents.broken();
     if invalid.is_empty() {
         invalid.extend(specifications(contract));
@@ -190,6 +198,15 @@ mod tests {
     fn nothing_is_wrong_with_the_contract_of_this_repository() {
         let contract = Contract::read(&repository()).unwrap();
         assert_eq!(check(&contract), Findings::default());
+    }
+
+    #[test]
+    fn a_contract_without_routes_is_told_once() {
+        let mut files = repository();
+        files.0.remove(OPENAPI);
+        let findings = check(&Contract::read(&files).unwrap());
+        let problem = Problem::new(OPENAPI, "is missing: it describes the routes");
+        assert_eq!(findings.invalid, [problem]);
     }
 
     const CLASS_CREATED: &str = "fixtures/notifications/class_created.json";
