@@ -78,6 +78,15 @@ impl Audience {
     }
 }
 
+impl Exercised {
+    /// Adds what was seen elsewhere.
+    pub fn add(&mut self, other: Self) {
+        self.routes.extend(other.routes);
+        self.closes.extend(other.closes);
+        self.messages.extend(other.messages);
+    }
+}
+
 impl Audit {
     /// An account of nothing yet.
     pub fn new(rules: &'static Rules) -> Self {

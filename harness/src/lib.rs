@@ -27,9 +27,11 @@
 //! - [`snapshot`]: flows compared with reviewed ones; the only place that knows insta
 //! - [`panics`]: what a panic prints
 //! - [`runner`]: one scenario played, from stage to verdict
+//! - [`verdict`]: what became of a scenario
+//! - [`results`]: what became of each promise in a run
 //! - [`libtest`]: the front door for `cargo test`
 //! - [`coverage`]: how much of the contract a run exercised
-//! - [`report`]: a run as text for a terminal
+//! - [`report`]: a run's results, for people and for programs
 
 pub mod audit;
 pub mod breach;
@@ -50,6 +52,7 @@ pub mod profile;
 pub mod raw_client;
 pub mod redaction;
 pub mod report;
+pub mod results;
 pub mod runner;
 pub mod scenario;
 pub mod snapshot;
@@ -57,6 +60,7 @@ pub mod stage;
 pub mod standin;
 pub mod system;
 pub mod token;
+pub mod verdict;
 
 use std::path::Path;
 
