@@ -31,11 +31,13 @@
 //! - [`results`]: what became of each promise in a run
 //! - [`libtest`]: the front door for `cargo test`
 //! - [`coverage`]: how much of the contract a run exercised
+//! - [`comparison`]: two systems compared by what their clients noticed
 //! - [`report`]: a run's results, for people and for programs
 
 pub mod audit;
 pub mod breach;
 pub mod client;
+pub mod comparison;
 pub mod contract;
 pub mod coverage;
 pub mod expectation;

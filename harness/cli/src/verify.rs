@@ -1,8 +1,10 @@
 //! `cargo verify`: plays scenarios against a system and says whether the contract is kept.
 //!
+//! - `compare`: two systems compared by what their clients notice
 //! - `rounds`: the scenarios played, in which order and how often
 //! - `output`: the results printed and written
 
+mod compare;
 mod output;
 mod rounds;
 
@@ -10,7 +12,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use contract::Contract;
 use harness::contract::contract;
 use harness::coverage::Coverage;
@@ -29,6 +31,7 @@ use rounds::{Order, Played, play};
 
 /// Start Redis and both services, play every scenario against them from outside, and say whether the contract is kept.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 #[command(after_help = "\
 Examples:
   cargo verify                              everything, in containers where an engine answers
@@ -36,6 +39,7 @@ Examples:
   cargo verify --runtime processes          without a container engine
   cargo verify --keep notifications/events  look at the running system afterwards
   cargo verify --system my.toml             your own services; harness/profiles/reference.toml documents every key
+  cargo verify compare --old old.toml --new new.toml
   cargo verify --only-promise delivery.in-order
   cargo verify --repeat 20                  is a result the same every time, in any order?
 
@@ -51,6 +55,9 @@ Exit status:
      scenarios to skip
   4  a bug in the harness or in a scenario")]
 pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Play only scenarios whose id contains one of these
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
@@ -101,7 +108,15 @@ pub struct Arguments {
     keep: bool,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    Compare(compare::Arguments),
+}
+
 pub fn run(arguments: &Arguments) -> Status {
+    if let Some(Command::Compare(arguments)) = &arguments.command {
+        return compare::run(arguments);
+    }
     let (contract, all) = match (contract(), scenarios::all()) {
         (Ok(contract), Ok(all)) => (contract, all),
         (Err(error), _) | (_, Err(error)) => return usage(&error.to_string()),
