@@ -15,6 +15,7 @@
 //! What they stand on:
 //! - [`profile`]: what is verified, and how each part of it is started or reached
 //! - [`system`]: Redis and the services, started in containers or as processes
+//! - [`data`]: where the contract and the reviewed flows are read
 //! - [`contract`]: the contract's documents, read once
 //! - [`audit`]: what travelled, held against them, and how much of them was exercised
 //! - [`standin`]: the services behind the gateway
@@ -34,6 +35,7 @@ pub mod audit;
 pub mod client;
 pub mod contract;
 pub mod coverage;
+pub mod data;
 pub mod expectation;
 pub mod fault;
 pub mod fixture;
@@ -55,11 +57,3 @@ pub mod stage;
 pub mod standin;
 pub mod system;
 pub mod token;
-
-use std::path::Path;
-
-/// The root of the workspace: the directory that holds `contracts/` and `snapshots/`.
-pub fn workspace() -> &'static Path {
-    let harness = Path::new(env!("CARGO_MANIFEST_DIR"));
-    harness.parent().unwrap_or(harness)
-}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use crate::data::PROGRAM;
 use crate::runner::Verdict;
 use crate::scenario::Failure;
 use crate::snapshot::Change;
@@ -111,14 +112,15 @@ fn next(verdict: &Verdict, failure: &Failure, change: Option<&Change>) -> String
         (Failure::System(_), _) => "look at the system's log above, then run again".to_owned(),
         (Failure::Bug(_), _) => {
             format!(
-                "the scenario or the harness needs a fix; run it alone with `cargo verify {id}`"
+                "the scenario or the harness needs a fix; run it alone with `{PROGRAM} verify {id}`"
             )
         }
         (_, Some(Change::New | Change::Header(_))) => {
-            "read the flow, then accept it with `cargo review`".to_owned()
+            format!("read the flow, then accept it with `{PROGRAM} review`")
         }
         _ => format!(
-            "mend the service and run `cargo verify {id}`; if the new behaviour is meant, review it with `cargo review`"
+            "mend the service and run `{PROGRAM} verify {id}`; \
+             if the new behaviour is meant, review it with `{PROGRAM} review`"
         ),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use futures_util::{StreamExt, stream};
 use harness::coverage::Coverage;
+use harness::data::{PROGRAM, data};
 use harness::profile::Profile;
 use harness::report;
 use harness::runner::{OWN_AT_ONCE, Theatre, Verdict};
@@ -151,6 +152,7 @@ async fn verify(
         parts.join(", "),
         profile.file
     );
+    eprintln!("{}", data());
     let opened = async {
         let theatre = Theatre::open(profile, chosen, &|line| eprintln!("{line}")).await?;
         theatre.prepare(selected).await?;
@@ -179,7 +181,7 @@ async fn verify(
         if let Ok(contract) = harness::contract::contract() {
             let coverage = Coverage::of(contract, &verdicts);
             println!(
-                "exercised: {} (`cargo contracts coverage`)",
+                "exercised: {} (`{PROGRAM} contracts coverage`)",
                 coverage.summary()
             );
         }
