@@ -1,10 +1,12 @@
 //! `cargo verify`: plays scenarios against a system and says whether the contract is kept.
 
+mod init;
+
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use futures_util::{StreamExt, stream};
 use harness::coverage::Coverage;
 use harness::data::{PROGRAM, data};
@@ -22,13 +24,16 @@ const AT_ONCE: usize = 8;
 
 /// Start Redis and both services, play every scenario against them from outside, and say whether the contract is kept.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 #[command(after_help = "\
 Examples:
   cargo verify                              everything, in containers where an engine answers
   cargo verify gateway/status               the scenarios whose id contains gateway/status
   cargo verify --runtime processes          without a container engine
   cargo verify --keep notifications/events  look at the running system afterwards
+  cargo verify init                         write a profile for your own services, after four questions
   cargo verify --system my.toml             your own services; harness/profiles/reference.toml documents every key
+  cargo verify -- init                      the scenarios whose id contains init
 
 A scenario passes when every message is accounted for and its flow is the reviewed one in snapshots/.
 Flows of the reference system that differ are left for `cargo review`. A scenario that needs what the system lacks is
@@ -42,6 +47,9 @@ Exit status:
      scenarios to skip
   4  a bug in the harness or in a scenario")]
 pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Play only scenarios whose id contains one of these
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
@@ -68,7 +76,15 @@ pub struct Arguments {
     keep: bool,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Arguments),
+}
+
 pub fn run(arguments: &Arguments) -> Status {
+    if let Some(Command::Init(arguments)) = &arguments.command {
+        return init::run(arguments);
+    }
     let all = match scenarios::all() {
         Ok(all) => all,
         Err(error) => return usage(&error.to_string()),

@@ -88,6 +88,7 @@ fn the_help_teaches_examples_and_exit_statuses() {
     let said = String::from_utf8_lossy(&output.stdout);
     for part in [
         "cargo verify gateway/status",
+        "cargo verify init",
         "Exit status:",
         "--runtime",
         "--keep",

@@ -117,7 +117,7 @@ impl Profile {
     }
 
     /// What `text` says; `name` is how messages call the file, and `folder` is where it is.
-    fn parse(name: &str, text: &str, folder: &Path) -> Result<Self, FixtureError> {
+    pub fn parse(name: &str, text: &str, folder: &Path) -> Result<Self, FixtureError> {
         let source = Text { name, text };
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error
