@@ -53,16 +53,15 @@ pub fn data() -> &'static Data {
 
 /// Lets this run read the data in `folder`. Comes before anything is read; fails if there is no data.
 pub fn read_from(folder: &Path) -> Result<(), String> {
-    let shown = folder.display();
-    if !folder.join(MARK).is_file() {
+    let data = Data {
+        folder: fs::canonicalize(folder).ok(),
+    };
+    if data.folder.is_none() || !data.is_there() {
         return Err(format!(
-            "{shown} has no {MARK}: expected a folder with contracts/ and snapshots/, like a checkout of the project"
+            "{} has no {MARK}: expected a folder with contracts/ and snapshots/, like a checkout of the project",
+            folder.display()
         ));
     }
-    let folder = fs::canonicalize(folder).map_err(|error| format!("{shown}: {error}"))?;
-    let data = Data {
-        folder: Some(folder),
-    };
     DATA.set(data)
         .map_err(|data| format!("{data}: other data has been read already"))
 }
@@ -74,6 +73,14 @@ pub fn checkout() -> Option<&'static Path> {
 }
 
 impl Data {
+    /// Whether there is any. A program that reads its checkout may have outlived it, or been copied away from it.
+    pub fn is_there(&self) -> bool {
+        match &self.folder {
+            Some(folder) => folder.join(MARK).is_file(),
+            None => true,
+        }
+    }
+
     /// Where files can be written; none when the data is that which was built in.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()

@@ -75,6 +75,13 @@ fn main() -> ExitCode {
     {
         return verify::usage(&format!("--data: {problem}")).into();
     }
+    if !data().is_there() {
+        return verify::usage(
+            "the checkout that this program was built in, and reads, is gone: `cargo standalone` builds one that needs none, \
+             and --data FOLDER names another",
+        )
+        .into();
+    }
     match command_line.command {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Review(arguments) => review::run(&arguments),

@@ -32,7 +32,7 @@ Examples:
   cargo verify --runtime processes          without a container engine
   cargo verify --keep notifications/events  look at the running system afterwards
   cargo verify init                         write a profile for your own services, after four questions
-  cargo verify --system my.toml             your own services; harness/profiles/reference.toml documents every key
+  cargo verify --system my.toml             your own services
   cargo verify -- init                      the scenarios whose id contains init
 
 A scenario passes when every message is accounted for and its flow is the reviewed one in snapshots/.
@@ -63,7 +63,7 @@ pub struct Arguments {
     #[arg(long, value_name = "RUNTIME")]
     runtime: Option<Runtime>,
 
-    /// What to verify: a system profile [default: harness/profiles/reference.toml]
+    /// What to verify: a system profile [default: the reference system, in a checkout]
     #[arg(long, value_name = "FILE")]
     system: Option<PathBuf>,
 

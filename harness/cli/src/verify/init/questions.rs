@@ -91,7 +91,7 @@ impl<'a> Questions<'a> {
             "How is the {part} started or reached?\n  \
                command:python3 service.py   as a child process, in the profile's folder\n  \
                image:my-service:1.0         in a container\n  \
-               url:{url:<25}it runs already\n"
+               url:{url:<25}it runs already"
         );
         self.ask(&question, None, |answer| possible(answer.parse()?, &with))
     }
@@ -114,13 +114,14 @@ impl<'a> Questions<'a> {
         default: Option<&str>,
         check: impl Fn(&str) -> Result<T, String>,
     ) -> io::Result<T> {
-        loop {
-            match default {
-                Some(default) if !default.is_empty() => {
-                    write!(self.output, "{question} [{default}] ")?
-                }
-                _ => write!(self.output, "{question} ")?,
+        match default {
+            Some(default) if !default.is_empty() => {
+                writeln!(self.output, "{question} [{default}]")?
             }
+            _ => writeln!(self.output, "{question}")?,
+        }
+        loop {
+            write!(self.output, "> ")?;
             self.output.flush()?;
             let mut line = String::new();
             if self.input.read_line(&mut line)? == 0 {

@@ -57,7 +57,8 @@ pub fn profile(answers: &Answers, file: &str) -> String {
     let mut text = format!(
         "# What is verified, and how each part of it is started or reached: `{PROGRAM} verify --system {file}`.\n\
          #\n\
-         # A part whose section is missing is left out, except Redis: what needs the part is skipped, with the reason.\n\
+         # A part is started by a `command` or as an `image`, or runs already at a `url`. One whose section is missing is left\n\
+         # out, except Redis: what needs it is skipped, with the reason.\n\
          #\n\
          {BRACES}\n{LACKS}\n{}",
         redis(answers.redis.as_deref())
