@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::data::{self, PROGRAM};
 use crate::fixture::FixtureError;
 use crate::token::Key;
 
@@ -120,6 +121,9 @@ pub enum Capability {
     Origin,
 }
 
+/// Why a program that stands alone cannot start a reference service.
+const NO_SERVICES: &str = "cargo builds the reference services in a checkout of the project, and this program stands alone";
+
 impl StandInPorts {
     /// The ports in the order in which stand-ins are listed.
     pub fn ports(&self) -> [u16; 4] {
@@ -135,8 +139,16 @@ impl StandInPorts {
 impl Profile {
     /// The reference system.
     pub fn reference() -> Result<Self, FixtureError> {
-        let path = crate::workspace().join("harness/profiles/reference.toml");
-        Self::read(&path, "harness/profiles/reference.toml")
+        let path = "harness/profiles/reference.toml";
+        match data::checkout() {
+            Some(checkout) => Self::read(&checkout.join(path), path),
+            None => Err(FixtureError {
+                place: "the reference system".to_owned(),
+                problem: format!(
+                    "{NO_SERVICES}: say with --system FILE what is verified; `{PROGRAM} verify init` writes such a file"
+                ),
+            }),
+        }
     }
 
     /// The profile in `path`.
