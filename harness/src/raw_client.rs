@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::client::PATIENCE;
+use crate::client::{PATIENCE, may_mean};
 use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
 use crate::scenario::{Failure, Outcome, ensure};
 
@@ -129,7 +129,8 @@ impl RawClient {
         })
     }
 
-    /// Reads, without answering, until the service closes the connection with `code` and the error code `error_code`.
+    /// Reads, without answering, until the service closes the connection with `code` and a reason that names `error_code`
+    /// or nothing.
     pub async fn expect_close(&mut self, code: u16, error_code: &str) -> Outcome<Farewell> {
         let expected = format!("{} should be closed with {code} {error_code}", self.name);
         let mut farewell = Farewell::default();
@@ -172,7 +173,7 @@ impl RawClient {
         self.recorder
             .push(Entry::Received(Frame::Close(Some(close))));
         let (came, reason) = (farewell.code, &farewell.reason);
-        ensure(came == code && reason.contains(error_code), || {
+        ensure(came == code && may_mean(reason, error_code), || {
             format!("{expected}; it was closed with {came} {reason}")
         })?;
         Ok(farewell)
