@@ -426,7 +426,8 @@ const ROUTES = {
     json(response, 200, body);
   },
   '/healthz/redis': async (response) => {
-    const healthy = (await redisAnswers()) || defect('healthy-without-redis');
+    const answers = (await redisAnswers()) && !defect('unhealthy-with-redis');
+    const healthy = answers || defect('healthy-without-redis');
     const body = { service: 'redis', status: healthy ? 'healthy' : 'unhealthy', checked: 'just now' };
     if (!healthy && defect('password-in-health')) body.message = `cannot connect to ${config.redisUrl}`;
     json(response, healthy ? 200 : 503, body);

@@ -606,7 +606,8 @@ def create_app(settings: Settings) -> FastAPI:
     @app.get("/healthz/redis")
     async def redis_health() -> JSONResponse:
         body = {"service": "redis", "status": "healthy", "message": "Redis answers"}
-        if not await backplane.answers_now() and not defect("healthy-without-redis"):
+        answers = await backplane.answers_now() and not defect("unhealthy-with-redis")
+        if not answers and not defect("healthy-without-redis"):
             body |= {"status": "unhealthy", "message": "Redis does not answer"}
             if defect("password-in-health"):
                 body["url"] = settings.redis_url
