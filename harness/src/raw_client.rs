@@ -7,6 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::breach::Breaks;
 use crate::client::{PATIENCE, may_mean};
 use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
 use crate::scenario::{Failure, Outcome, ensure};
@@ -97,7 +98,7 @@ impl RawClient {
         self.stream
             .write_all(bytes)
             .await
-            .map_err(|error| Failure::Broken(format!("{} could not write: {error}", self.name)))
+            .map_err(|error| Failure::broken(format!("{} could not write: {error}", self.name)))
     }
 
     /// Goes without a word: the kernel resets the connection.
@@ -139,13 +140,13 @@ impl RawClient {
             let (opcode, payload) = match timeout(PATIENCE, self.frame()).await {
                 Ok(Ok(frame)) => frame,
                 Ok(Err(error)) => {
-                    return Err(Failure::Broken(format!(
+                    return Err(Failure::broken(format!(
                         "{expected}; the connection failed after {} texts: {error}",
                         farewell.texts.len()
                     )));
                 }
                 Err(_) => {
-                    return Err(Failure::Broken(format!(
+                    return Err(Failure::broken(format!(
                         "{expected}; after {} texts and {} pings nothing came for {} s",
                         farewell.texts.len(),
                         farewell.pings,
@@ -162,7 +163,7 @@ impl RawClient {
                     break;
                 }
                 other => {
-                    return Err(Failure::Broken(format!(
+                    return Err(Failure::broken(format!(
                         "{expected}; it received a frame with opcode {other} and {} bytes",
                         payload.len()
                     )));
@@ -173,9 +174,13 @@ impl RawClient {
         self.recorder
             .push(Entry::Received(Frame::Close(Some(close))));
         let (came, reason) = (farewell.code, &farewell.reason);
-        ensure(came == code && may_mean(reason, error_code), || {
+        ensure(came == code, || {
             format!("{expected}; it was closed with {came} {reason}")
         })?;
+        ensure(may_mean(reason, error_code), || {
+            format!("{expected}; the reason is {reason:?}")
+        })
+        .breaks("close.reason-is-json")?;
         Ok(farewell)
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use harness::breach::Breaks;
 use harness::http::Call;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
@@ -50,7 +51,8 @@ async fn counters(stage: Stage) -> Outcome {
     for word in ["websocket", "/ws"] {
         ensure(!text.to_lowercase().contains(word), || {
             format!("/metrics contains {word:?}")
-        })?;
+        })
+        .breaks("legacy.metrics-gone")?;
     }
     stage.note(
         "operator",

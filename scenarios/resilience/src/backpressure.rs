@@ -48,7 +48,7 @@ async fn slow_consumer(stage: Stage) -> Outcome {
         let count = published.len();
         let Some((messages, length)) = portions.next() else {
             let bytes: usize = published.iter().map(Vec::len).sum();
-            return Err(Failure::Broken(format!(
+            return Err(Failure::broken(format!(
                 "{count} messages of {bytes} bytes together were queued for a client that does not read"
             )));
         };
