@@ -1,10 +1,12 @@
 //! Pings, and clients that answer none.
 
+use harness::breach::Breaks;
 use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use harness::system::Settings;
 
+const GAUGES: &str = "metrics.gauges-return";
 const GAUGE: &str = "websocket_active_connections";
 /// The default of `WEBSOCKET_MAX_CONNECTIONS_PER_USER` (contract, Connection limit), less the one that answers.
 const SILENT: usize = 4;
@@ -63,7 +65,7 @@ async fn answering_clients(stage: Stage) -> Outcome {
     for client in &clients {
         client.close().await?;
     }
-    stage.until_metric(GAUGE, 0).await
+    stage.until_metric(GAUGE, 0).await.breaks(GAUGES)
 }
 
 async fn silent_clients(stage: Stage) -> Outcome {
@@ -79,7 +81,10 @@ async fn silent_clients(stage: Stage) -> Outcome {
     sixth.expect_close(4000, "QUOTA_EXCEEDED").await?;
 
     for client in &mut silent {
-        let farewell = client.expect_close(1001, "IDLE_TIMEOUT").await?;
+        let farewell = client
+            .expect_close(1001, "IDLE_TIMEOUT")
+            .await
+            .breaks("connections.idle-closed")?;
         ensure(farewell.pings > 0, || {
             "a client was closed as idle without one ping to answer".to_owned()
         })?;
@@ -98,5 +103,5 @@ async fn silent_clients(stage: Stage) -> Outcome {
     for client in &clients {
         client.close().await?;
     }
-    stage.until_metric(GAUGE, 0).await
+    stage.until_metric(GAUGE, 0).await.breaks(GAUGES)
 }
