@@ -4,11 +4,11 @@
 //! What starts a service is ignored unless asked for: it needs packages that `.ci/foreign` installs. Names can be filtered:
 //! `cargo test --test foreign -- --ignored node/websocket/slot-leak`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use harness::scenario::Scenario;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 
@@ -38,7 +38,6 @@ struct Known {
 struct Deviation {
     services: Vec<String>,
     promise: String,
-    scenarios: Vec<String>,
     #[expect(dead_code, reason = "it is for people")]
     why: String,
 }
@@ -50,16 +49,38 @@ struct Defect {
     name: String,
     services: Vec<String>,
     promise: String,
+    /// What it cannot but break as well.
+    #[serde(default)]
+    also: Vec<String>,
     #[expect(dead_code, reason = "it is for people")]
     what: String,
 }
 
-/// What a verification said.
-struct Report {
-    /// The ids of the scenarios that are broken.
-    broken: BTreeSet<String>,
-    /// All that it printed.
-    text: String,
+/// What a verification says, of the document that `harness/schemas/results.json` describes.
+#[derive(Deserialize)]
+struct Results {
+    promises: Vec<Promise>,
+    scenarios: Vec<Scenario>,
+}
+
+#[derive(Deserialize)]
+struct Promise {
+    id: String,
+    verdict: String,
+}
+
+#[derive(Deserialize)]
+struct Scenario {
+    id: String,
+    verdict: String,
+    breaches: Vec<Breach>,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Breach {
+    promise: Option<String>,
+    words: String,
 }
 
 fn main() {
@@ -79,119 +100,129 @@ fn main() {
     ];
     let services: BTreeSet<&String> = known.defects.iter().flat_map(|d| &d.services).collect();
     for service in services {
-        let deviations = deviating(&known, service);
+        let deviations = deviations(&known, service);
         let (name, service) = (format!("{service}/well"), service.clone());
         let trial = Trial::test(name, move || is_well(&service, &deviations));
         trials.push(trial.with_ignored_flag(true));
     }
     for defect in &known.defects {
         for service in &defect.services {
-            let deviations = deviating(&known, service);
-            let trial = (service.clone(), defect.name.clone(), defect.promise.clone());
+            let mut may = deviations(&known, service);
+            may.extend(defect.also.iter().cloned());
             let name = format!("{service}/{}", defect.name);
-            let (service, defect, promise) = trial;
-            let trial = Trial::test(name, move || {
-                is_reported(&service, &defect, &promise, &deviations)
-            });
+            let (service, defect, promise) =
+                (service.clone(), defect.name.clone(), defect.promise.clone());
+            let trial = Trial::test(name, move || is_reported(&service, &defect, &promise, may));
             trials.push(trial.with_ignored_flag(true));
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// A service that has no defect breaks what is known of it, and nothing else.
+/// A service without a defect breaks what is known of it, and nothing else.
 fn is_well(service: &str, deviations: &BTreeSet<String>) -> Result<(), Failed> {
-    let report = verify(service, None, &[])?;
-    if report.broken == *deviations {
-        return Ok(());
-    }
-    let different = report.broken.symmetric_difference(deviations);
-    let different: Vec<&String> = different.collect();
-    Err(format!("{different:?} should be otherwise\n{}", report.text).into())
+    let results = verify(service, None)?;
+    let broken = results.broken();
+    let different: BTreeSet<&String> = broken.symmetric_difference(deviations).collect();
+    results.complain("these promises should be otherwise", &different)
 }
 
-/// A defect breaks a scenario that proves its promise, and that the service keeps when it is well.
+/// A service with a defect breaks the promise of that one, whatever else it `may` break, and nothing else.
 fn is_reported(
     service: &str,
     defect: &str,
     promise: &str,
-    deviations: &BTreeSet<String>,
+    mut may: BTreeSet<String>,
 ) -> Result<(), Failed> {
-    let proving: BTreeSet<String> = scenarios()?
-        .into_iter()
-        .filter(|scenario| scenario.promises.iter().any(|p| p == promise))
-        .map(|scenario| scenario.id)
-        .collect();
-    let filters: Vec<&str> = proving.iter().map(String::as_str).collect();
-    let report = verify(service, Some(defect), &filters)?;
-    let mut broken = report.broken.intersection(&proving);
-    if broken.any(|id| !deviations.contains(id)) {
-        return Ok(());
+    let results = verify(service, Some(defect))?;
+    let broken = results.broken();
+    let promise = promise.to_owned();
+    if !broken.contains(&promise) {
+        return results.complain("nobody noticed that it breaks", &BTreeSet::from([&promise]));
     }
-    Err(format!("no scenario of {promise} noticed\n{}", report.text).into())
+    may.insert(promise);
+    let more: BTreeSet<&String> = broken.difference(&may).collect();
+    results.complain("these promises are kept, and were reported", &more)
 }
 
-/// Runs `cargo verify` on `service`. What it said is read here and nowhere else.
-fn verify(service: &str, defect: Option<&str>, filters: &[&str]) -> Result<Report, Failed> {
+/// What `cargo verify` says of a service.
+fn verify(service: &str, defect: Option<&str>) -> Result<Results, Failed> {
     let profile = folder().join(format!("{service}.toml"));
+    let report = tempfile::tempdir()?;
     let output = Command::new(env!("CARGO_BIN_EXE_notifications"))
-        .args(["verify", "--runtime", "processes", "--system"])
+        .args(["verify", "--runtime", "processes", "--format", "json"])
+        .arg("--report")
+        .arg(report.path())
+        .arg("--system")
         .arg(profile)
-        .args(filters)
         .env("DEFECT", defect.unwrap_or_default())
         .env_remove("HARNESS_RUNTIME")
         .output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let text = format!("{}{said}", String::from_utf8_lossy(&output.stdout));
     // 0: everything is kept, 1: something is broken; anything else is no verdict.
     if !matches!(output.status.code(), Some(0 | 1)) {
-        return Err(format!("no verdict, {}\n{text}", output.status).into());
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("no verdict, {}\n{said}", output.status).into());
     }
-    let broken = said.lines().filter_map(|line| {
-        let (_, id) = line.split_once("] BROKEN ")?;
-        Some(id.to_owned())
-    });
-    Ok(Report {
-        broken: broken.collect(),
-        text,
-    })
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+impl Results {
+    /// The promises that are broken.
+    fn broken(&self) -> BTreeSet<String> {
+        let broken = self.promises.iter().filter(|p| p.verdict == "broken");
+        broken.map(|promise| promise.id.clone()).collect()
+    }
+
+    /// Nothing to complain about, or all that was said.
+    fn complain(&self, words: &str, promises: &BTreeSet<&String>) -> Result<(), Failed> {
+        if promises.is_empty() {
+            return Ok(());
+        }
+        let mut text = format!("{words}: {promises:?}\n");
+        for scenario in self.scenarios.iter().filter(|s| s.verdict != "kept") {
+            if scenario.verdict == "skipped" {
+                continue;
+            }
+            let reason = scenario.reason.as_deref().unwrap_or_default();
+            let _ = writeln!(text, "{} {} {reason}", scenario.verdict, scenario.id);
+            for breach in &scenario.breaches {
+                let promise = breach.promise.as_deref().unwrap_or("no promise");
+                let _ = writeln!(text, "    {promise}: {}", breach.words);
+            }
+        }
+        Err(text.into())
+    }
 }
 
 fn names_promises(known: &Known) -> Result<(), Failed> {
     let promises = promises()?;
-    let named = (known.defects.iter().map(|defect| &defect.promise))
-        .chain(known.deviations.iter().map(|deviation| &deviation.promise));
+    let of_defects =
+        (known.defects.iter()).flat_map(|defect| defect.also.iter().chain([&defect.promise]));
+    let named = of_defects.chain(known.deviations.iter().map(|deviation| &deviation.promise));
     let unknown: BTreeSet<&String> = named.filter(|id| !promises.contains(*id)).collect();
-    let scenarios: BTreeSet<String> = scenarios()?.into_iter().map(|s| s.id).collect();
-    let ids = known.deviations.iter().flat_map(|d| &d.scenarios);
-    let missing: BTreeSet<&String> = ids.filter(|id| !scenarios.contains(*id)).collect();
-    complain("unknown promises", &unknown)?;
-    complain("unknown scenarios", &missing)
+    nothing("unknown promises", &unknown)
 }
 
 fn defects_are_there(known: &Known) -> Result<(), Failed> {
-    let mut asked: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (program, services) in PROGRAMS {
         let text = std::fs::read_to_string(folder().join(program))?;
-        let listed = known.defects.iter().filter(|defect| {
-            let of = |service: &&str| defect.services.iter().any(|s| s == service);
-            services.iter().any(|service| of(&service))
-        });
+        let of = |defect: &&Defect| {
+            defect
+                .services
+                .iter()
+                .any(|s| services.contains(&s.as_str()))
+        };
+        let listed = known.defects.iter().filter(of);
         let listed: BTreeSet<String> = listed.map(|defect| defect.name.clone()).collect();
-        let there = asked.entry(program).or_default();
-        for rest in text.split("defect(").skip(1) {
-            let name = rest.split(['"', '\'']).nth(1);
-            // Where the function is defined there is no name.
-            there.extend(
-                name.filter(|_| rest.starts_with(['"', '\'']))
-                    .map(str::to_owned),
-            );
-        }
-        let different: BTreeSet<&String> = listed.symmetric_difference(there).collect();
-        complain(
-            &format!("either in {program} or in defects.toml"),
-            &different,
-        )?;
+        // `defect("name")`; where the function is defined there is no name.
+        let asked = text.split("defect(").skip(1).filter_map(|rest| {
+            let quote = rest.chars().next().filter(|c| ['"', '\''].contains(c))?;
+            rest.split(quote).nth(1).map(str::to_owned)
+        });
+        let asked: BTreeSet<String> = asked.collect();
+        let different: BTreeSet<&String> = listed.symmetric_difference(&asked).collect();
+        let words = format!("in one of {program} and defects.toml alone");
+        nothing(&words, &different)?;
     }
     Ok(())
 }
@@ -201,32 +232,27 @@ fn promises_have_defects(known: &Known) -> Result<(), Failed> {
     let broken: BTreeSet<&String> = known.defects.iter().map(|defect| &defect.promise).collect();
     let promises = promises()?;
     let without: BTreeSet<&String> = promises.iter().filter(|id| !broken.contains(id)).collect();
-    complain("no defect breaks", &without)
+    nothing("no defect breaks", &without)
 }
 
-fn complain(words: &str, about: &BTreeSet<&String>) -> Result<(), Failed> {
+fn nothing(words: &str, about: &BTreeSet<&String>) -> Result<(), Failed> {
     match about.is_empty() {
         true => Ok(()),
         false => Err(format!("{words}: {about:?}").into()),
     }
 }
 
-fn deviating(known: &Known, service: &str) -> BTreeSet<String> {
+fn deviations(known: &Known, service: &str) -> BTreeSet<String> {
     let of = |deviation: &&Deviation| deviation.services.iter().any(|s| s == service);
     let deviations = known.deviations.iter().filter(of);
-    deviations.flat_map(|d| d.scenarios.clone()).collect()
+    deviations
+        .map(|deviation| deviation.promise.clone())
+        .collect()
 }
 
 fn promises() -> Result<BTreeSet<String>, Failed> {
     let contract = harness::contract::contract()?;
     Ok(contract.promises.iter().map(|p| p.id.clone()).collect())
-}
-
-fn scenarios() -> Result<Vec<Scenario>, Failed> {
-    let mut all = scenarios_notifications::scenarios()?;
-    all.extend(scenarios_gateway::scenarios()?);
-    all.extend(scenarios_resilience::scenarios());
-    Ok(all)
 }
 
 fn known() -> Known {
