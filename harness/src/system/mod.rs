@@ -2,11 +2,12 @@
 //!
 //! - `run`: the systems of one run, and what a signal does to them
 //! - `stock`: what systems are started from
-//! - `programs`: the services' programs and how they are configured
+//! - `plan`: what a system will be: where each part listens, and what it is told of the others
+//! - `programs`: one part as it is started
 //! - `part`: one part of a running system: ended, killed, started again
 //! - `containers`: parts in containers, through testcontainers
 //! - `engine`: what is asked of the container engine itself: images, networks, remains
-//! - `processes`: the same parts as child processes
+//! - `processes`: parts as child processes
 //! - `children`: child processes that do not outlive this one
 //! - `binaries`: the services' programs, built by cargo
 //! - `image`: an image from a program and its libraries
@@ -23,6 +24,7 @@ mod image;
 mod log;
 mod owner;
 mod part;
+mod plan;
 mod processes;
 mod programs;
 mod redis_package;
@@ -33,13 +35,12 @@ mod stock;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use crate::profile::{Profile, Ready, Service, Source, template};
+use crate::profile::{Profile, Ready, Service, template};
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
 use crate::token::{Issuer, Key};
@@ -48,8 +49,8 @@ pub use log::Mark;
 pub(crate) use part::EXIT_DEADLINE;
 use part::Parts;
 pub use part::{Exit, Part};
+use plan::Plan;
 pub use programs::{ORIGIN, Settings};
-use programs::{Program, Surroundings, programs};
 pub use redis_server::{RedisServer, StoppedRedis};
 pub use run::Run;
 pub use stock::Stock;
@@ -59,7 +60,7 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
 const READY_INTERVAL: Duration = Duration::from_millis(15);
 
-/// Where the parts run.
+/// Where the suite's own parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
     /// In containers, on a network of their own.
@@ -86,19 +87,10 @@ pub struct System {
     pub issuer: Issuer,
     /// The password that a Redis asks for that the harness started.
     pub redis_password: String,
-    /// Where the parts run.
-    pub runtime: Runtime,
-    redis: Mutex<String>,
+    redis_url: String,
     profile: Profile,
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
-}
-
-/// The parts as this process reaches them.
-struct Addresses {
-    redis_url: String,
-    websocket: Option<SocketAddr>,
-    gateway: Option<SocketAddr>,
 }
 
 impl System {
@@ -113,42 +105,40 @@ impl System {
             key: profile.key.clone().unwrap_or_else(|| Key::Secret(secret())),
         };
         let log = Log::default();
-        // A container reaches this machine through the engine's gateway, not through its loopback.
-        let standins = match (&profile.standins, stock.runtime()) {
-            (Some(fixed), _) => StandIns::start(fixed.host, fixed.ports()).await?,
-            (None, Runtime::Containers) => StandIns::start([0, 0, 0, 0].into(), [0; 4]).await?,
-            (None, Runtime::Processes) => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
+        let standins = match &profile.standins {
+            Some(fixed) => StandIns::start(fixed.host, fixed.ports()).await?,
+            // A container reaches this machine through the engine's gateway, not through its loopback.
+            None if stock.image(Part::ApiGateway).is_some() => {
+                StandIns::start([0, 0, 0, 0].into(), [0; 4]).await?
+            }
+            None => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
         };
-        let plan = |surroundings: &Surroundings| {
-            programs(profile, surroundings, &standins, &issuer, settings)
-        };
-        let (addresses, parts) = Parts::start(stock, plan, &redis_password, &log).await?;
+        let plan = Plan::new(stock, &standins, &issuer, &redis_password, settings).await?;
+        let (websocket, gateway) = (plan.websocket, plan.gateway);
+        let redis_url = plan.redis_url.clone();
         let system = Self {
-            websocket: addresses.websocket,
-            gateway: addresses.gateway,
+            websocket,
+            gateway,
             standins,
             issuer,
             redis_password,
-            runtime: stock.runtime(),
-            redis: Mutex::new(addresses.redis_url),
+            redis_url,
             profile: profile.clone(),
+            parts: tokio::sync::Mutex::new(Some(Parts::start(stock, plan, &log).await?)),
             log,
-            parts: tokio::sync::Mutex::new(Some(parts)),
         };
         system.until_ready().await
     }
 
-    /// Redis as this process reaches it now: `redis://:password@host:port`.
-    pub fn redis_url(&self) -> String {
-        let url = self.redis.lock().unwrap_or_else(PoisonError::into_inner);
-        url.clone()
+    /// Redis as this process reaches it, with its password if it has one: `redis://:password@host:port`.
+    pub fn redis_url(&self) -> &str {
+        &self.redis_url
     }
 
     /// The same without its password: `host:port`.
-    pub fn redis_address(&self) -> String {
-        let url = self.redis_url();
-        let after_password = url.rsplit('@').next().unwrap_or_default();
-        after_password.trim_start_matches("redis://").to_owned()
+    pub fn redis_address(&self) -> &str {
+        let after_password = self.redis_url.rsplit('@').next().unwrap_or_default();
+        after_password.trim_start_matches("redis://")
     }
 
     /// Whether this is the reference system, whole.
@@ -176,7 +166,7 @@ impl System {
             }
             Part::ApiGateway => self.profile.gateway.as_ref(),
         };
-        service.is_some_and(|service| !matches!(service.source, Source::Url(_)))
+        service.is_some_and(|service| service.url().is_none())
     }
 
     /// The channel that backend services publish to for the user with this id (contract, Backplane).
@@ -258,7 +248,7 @@ impl System {
             let Err(trouble) = ready(&service.ready, address, http).await else {
                 return Ok(());
             };
-            if let Source::Url(authority) = &service.source {
+            if let Some(authority) = service.url() {
                 return Err(StartError(format!(
                     "{part} at {authority} cannot be used: {trouble}; check its url and `ready` in {}",
                     self.profile.file
@@ -267,14 +257,14 @@ impl System {
             if let Some(exit) = self.exit(part).await {
                 return Err(StartError(format!(
                     "{part} {exit}\n{}",
-                    self.log_tail(part)
+                    self.last_words(part).await
                 )));
             }
             if Instant::now() > deadline {
                 return Err(StartError(format!(
                     "{part} was not ready after {} s: {trouble}\n{}",
                     START_DEADLINE.as_secs(),
-                    self.log_tail(part)
+                    self.last_words(part).await
                 )));
             }
             sleep(READY_INTERVAL).await;
