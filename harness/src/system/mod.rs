@@ -37,8 +37,9 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::profile::{Profile, Ready, Service, template};
 use crate::scenario::{Failure, Outcome};
@@ -59,6 +60,8 @@ pub use stock::Stock;
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
 const READY_INTERVAL: Duration = Duration::from_millis(15);
+/// How long an engine may take to close a connection that no container accepts: by then a new one has been refused.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Where the suite's own parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,9 +264,13 @@ impl System {
                 )));
             }
             if Instant::now() > deadline {
+                let place = self.port_in_container(part).await.map(|port| {
+                    format!("; in its container it must listen on port {port} of every address")
+                });
                 return Err(StartError(format!(
-                    "{part} was not ready after {} s: {trouble}\n{}",
+                    "{part} was not ready after {} s: {trouble}{}\n{}",
                     START_DEADLINE.as_secs(),
+                    place.unwrap_or_default(),
                     self.last_words(part).await
                 )));
             }
@@ -276,7 +283,10 @@ impl System {
 async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Result<(), String> {
     match ready {
         Ready::Tcp => match TcpStream::connect(address).await {
-            Ok(_) => Ok(()),
+            Ok(stream) => match stays_open(stream).await {
+                true => Ok(()),
+                false => Err(format!("{address} accepts a connection and closes it")),
+            },
             Err(error) => Err(format!("connecting to {address} gave {error}")),
         },
         Ready::Path(path) => {
@@ -288,6 +298,17 @@ async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Re
             };
             Err(format!("GET {url} should answer 200 and gave {got}"))
         }
+    }
+}
+
+/// Whether a connection is more than an engine's, which accepts one for a container where nobody listens yet and then
+/// closes it.
+async fn stays_open(mut stream: TcpStream) -> bool {
+    match timeout(CLOSE_PATIENCE, stream.read(&mut [0])).await {
+        Ok(Ok(read)) => read > 0,
+        Ok(Err(_)) => false,
+        // A server waits for the client to speak first.
+        Err(_) => true,
     }
 }
 
@@ -337,4 +358,29 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 /// A secret that nobody else has and every URL can hold.
 fn secret() -> String {
     uuid::Uuid::new_v4().simple().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_is_closed_at_once_is_nobodys_readiness() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let http = reqwest::Client::new();
+        let server = async {
+            drop(listener.accept().await.unwrap());
+            listener.accept().await.unwrap()
+        };
+        let client = async {
+            let first = ready(&Ready::Tcp, address, &http).await;
+            (first, ready(&Ready::Tcp, address, &http).await)
+        };
+        let (_held, (closed, open)) = tokio::join!(server, client);
+        let words = format!("{address} accepts a connection and closes it");
+        assert_eq!((closed, open), (Err(words), Ok(())));
+    }
 }

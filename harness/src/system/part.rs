@@ -115,12 +115,19 @@ impl System {
         }
     }
 
-    /// The last lines that `part` printed, and what is known to be in its way: for a system that does not come up.
+    /// What is known to be in the way of `part`, and the last lines that it printed: for a system that does not come up.
     pub(crate) async fn last_words(&self, part: Part) -> String {
         match self.parts().await {
             Ok(parts) => parts.last_words(part, &self.log).await,
             Err(_) => self.log_tail(part),
         }
+    }
+
+    /// Where `part` must listen in its container; nothing for one that has none.
+    pub(super) async fn port_in_container(&self, part: Part) -> Option<u16> {
+        let parts = self.parts().await.ok()?;
+        let program = parts.program(part).ok()?;
+        program.supply.image().map(|_| program.ports.inside)
     }
 
     async fn parts(&self) -> Result<MappedMutexGuard<'_, Parts>, String> {
@@ -187,7 +194,7 @@ impl Parts {
         }
     }
 
-    /// What `part` printed last; and why it may not have found Redis, if that may be.
+    /// Why `part` may not find Redis, if that may be, and what it printed last.
     async fn last_words(&self, part: Part, log: &Log) -> String {
         let Some(containers) = self.containers_with(part) else {
             return log.tail(part.name());
@@ -196,8 +203,8 @@ impl Parts {
         if let Some(lines) = containers.printed(part.name()).await {
             log.replace(part.name(), lines);
         }
-        let caution = self.caution.as_deref().unwrap_or_default();
-        format!("{}{caution}", log.tail(part.name()))
+        let caution = self.caution.as_ref().map(|caution| format!("{caution}\n"));
+        caution.unwrap_or_default() + &log.tail(part.name())
     }
 
     async fn signal(&mut self, part: Part, signal: &str) -> Result<(), String> {
