@@ -2,7 +2,8 @@
 //! flow with a reviewed snapshot.
 //!
 //! For people who write scenarios:
-//! - [`scenario`]: what a scenario is, and the three ways in which one fails
+//! - [`scenario`]: what a scenario is, and the ways in which one fails
+//! - [`breach`]: one way in which a system breaks the contract, and the promise that it breaks
 //! - [`stage`]: one scenario's view of a system: users, connections, publishing, calls, the fence
 //! - [`client`]: a WebSocket client that records what it sees
 //! - [`raw_client`]: a WebSocket client that does only what it is told, for what no well-behaved one does
@@ -26,11 +27,14 @@
 //! - [`snapshot`]: flows compared with reviewed ones; the only place that knows insta
 //! - [`panics`]: what a panic prints
 //! - [`runner`]: one scenario played, from stage to verdict
+//! - [`verdict`]: what became of a scenario
+//! - [`results`]: what became of each promise in a run
 //! - [`libtest`]: the front door for `cargo test`
 //! - [`coverage`]: how much of the contract a run exercised
-//! - [`report`]: a run as text for a terminal
+//! - [`report`]: a run's results, for people and for programs
 
 pub mod audit;
+pub mod breach;
 pub mod client;
 pub mod contract;
 pub mod coverage;
@@ -48,6 +52,7 @@ pub mod profile;
 pub mod raw_client;
 pub mod redaction;
 pub mod report;
+pub mod results;
 pub mod runner;
 pub mod scenario;
 pub mod snapshot;
@@ -55,6 +60,7 @@ pub mod stage;
 pub mod standin;
 pub mod system;
 pub mod token;
+pub mod verdict;
 
 use std::path::Path;
 

@@ -63,12 +63,7 @@ pub fn compare(scenario: &Scenario, text: &str) -> Result<(), Change> {
     // What insta says is not asked: it may have been told to pass everything. Its work is to leave what is to be reviewed,
     // or, told to accept everything, to write the flow, which is why it is read afterwards.
     assert_quietly(scenario, &path, text);
-    compare_only(scenario, text)
-}
-
-/// The same, and writes nothing.
-pub fn compare_only(scenario: &Scenario, text: &str) -> Result<(), Change> {
-    let Ok(reviewed) = Snapshot::from_file(&path(&scenario.id)) else {
+    let Ok(reviewed) = Snapshot::from_file(&path) else {
         return Err(Change::New);
     };
     if TitledFlow::same(&reviewed, scenario, text) {

@@ -18,6 +18,9 @@ fn notifications(arguments: &[&str]) -> Output {
 #[case::unknown_option(&["verify", "--runtim", "processes"], "a similar argument exists: '--runtime'")]
 #[case::unknown_runtime(&["verify", "--runtime", "boats"], "no runtime \"boats\": containers or processes")]
 #[case::filter_matches_nothing(&["verify", "delivry"], "the nearest:\n  delivery")]
+#[case::unknown_promise(&["verify", "--only-promise", "delivery.inorder"], "did you mean delivery.in-order?")]
+#[case::unknown_format(&["verify", "--format", "jason"], "no format \"jason\": one of text, json, junit, markdown, github")]
+#[case::no_rounds(&["verify", "--repeat", "0"], "invalid value '0' for '--repeat <TIMES>'")]
 #[case::no_command(&[], "Usage: cargo <COMMAND>")]
 fn a_wrong_use_is_answered_in_one_message_with_status_3(
     #[case] arguments: &[&str],

@@ -32,6 +32,7 @@ mod redis_server;
 mod run;
 mod stock;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -41,7 +42,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::profile::{Profile, Ready, Service, template};
+use crate::profile::{Capability, Profile, Ready, Service, template};
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
 use crate::token::{Issuer, Key};
@@ -90,6 +91,8 @@ pub struct System {
     pub issuer: Issuer,
     /// The password that a Redis asks for that the harness started.
     pub redis_password: String,
+    /// The services that cannot be used, and why.
+    pub trouble: BTreeMap<Capability, String>,
     redis_url: String,
     profile: Profile,
     log: Log,
@@ -125,6 +128,7 @@ impl System {
             standins,
             issuer,
             redis_password,
+            trouble: BTreeMap::new(),
             redis_url,
             profile: profile.clone(),
             parts: tokio::sync::Mutex::new(Some(Parts::start(stock, plan, &log).await?)),
@@ -214,26 +218,50 @@ impl System {
         self.log.since(mark, words)
     }
 
-    async fn until_ready(self) -> Result<Self, StartError> {
+    async fn until_ready(mut self) -> Result<Self, StartError> {
         let deadline = Instant::now() + START_DEADLINE;
-        let checks = async {
-            let http = reqwest::Client::builder()
-                .no_proxy()
-                .build()
-                .map_err(|error| StartError(format!("no HTTP client: {error}")))?;
-            let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
-            tokio::try_join!(
+        let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
+        let readiness = match reqwest::Client::builder().no_proxy().build() {
+            Ok(http) => tokio::join!(
                 self.until_usable(Part::WebsocketService, websocket, &http, deadline),
                 self.until_usable(Part::ApiGateway, gateway, &http, deadline),
-            )
-        };
-        match checks.await {
-            Ok(_) => Ok(self),
+            ),
             Err(error) => {
                 self.stop().await;
-                Err(error)
+                return Err(StartError(format!("no HTTP client: {error}")));
+            }
+        };
+        let trouble = [
+            (Capability::Websocket, readiness.0),
+            (Capability::Gateway, readiness.1),
+        ];
+        for (service, ready) in trouble {
+            if let Err(StartError(words)) = ready {
+                self.trouble.insert(service, words);
             }
         }
+        match self.nothing_to_use(&self.trouble) {
+            None => Ok(self),
+            Some(words) => {
+                self.stop().await;
+                Err(StartError(words))
+            }
+        }
+    }
+
+    /// Why no service can be used, if `trouble` says so of all that the profile has: there is nothing to play on.
+    pub fn nothing_to_use(&self, trouble: &BTreeMap<Capability, String>) -> Option<String> {
+        let services = [
+            (Capability::Websocket, self.websocket.is_some()),
+            (Capability::Gateway, self.gateway.is_some()),
+        ];
+        let usable =
+            |(service, there): &(Capability, bool)| *there && !trouble.contains_key(service);
+        if services.iter().any(usable) {
+            return None;
+        }
+        let words: Vec<&str> = trouble.values().map(String::as_str).collect();
+        Some(words.join("\n"))
     }
 
     /// Waits until `part` is ready, if there is one. One that somebody else started has to be at once.

@@ -64,7 +64,15 @@ impl Stock {
         &self.profile
     }
 
-    /// Where the parts run: `in containers: redis, websocket-service; as processes: api-gateway`.
+    /// Where the suite's own parts run.
+    pub fn runtime(&self) -> Runtime {
+        match self.engine {
+            Some(_) => Runtime::Containers,
+            None => Runtime::Processes,
+        }
+    }
+
+    /// Where all parts run: `in containers: redis, websocket-service; as processes: api-gateway`.
     pub fn places(&self) -> String {
         let (mut containers, mut processes, mut elsewhere) = (vec![], vec![], vec![]);
         for (part, service) in [
