@@ -181,7 +181,7 @@ impl Profile {
     /// what others run on this machine; a container reaches, and is like, an image.
     pub fn runtime(&self) -> Runtime {
         let mut sources = self.parts().map(|(_, part)| &part.source);
-        if self.image().is_some() || sources.all(|source| *source == Source::Own) {
+        if self.first_image().is_some() || sources.all(|source| *source == Source::Own) {
             Runtime::Containers
         } else {
             Runtime::Processes
@@ -190,7 +190,7 @@ impl Profile {
 
     /// Why the system cannot run with its own parts in `runtime`; nothing when it can.
     pub fn refuses(&self, runtime: Runtime) -> Option<String> {
-        let name = self.image().filter(|_| runtime == Runtime::Processes)?;
+        let name = self.first_image().filter(|_| runtime == Runtime::Processes)?;
         Some(format!(
             "[{name}] of {} is an image, and an image runs in a container: leave --runtime processes \
              (HARNESS_RUNTIME) out, or start the part with `command`",
@@ -199,7 +199,7 @@ impl Profile {
     }
 
     /// The first part that is an image, as the profile calls it.
-    pub(crate) fn image(&self) -> Option<&'static str> {
+    pub(crate) fn first_image(&self) -> Option<&'static str> {
         self.parts()
             .find_map(|(name, part)| matches!(part.source, Source::Image(_)).then_some(name))
     }

@@ -129,7 +129,7 @@ async fn engine(
         Ok(engine) => return Ok(Some(engine)),
         Err(error) => format!("no container engine answers ({error})"),
     };
-    match (profile.image(), chosen) {
+    match (profile.first_image(), chosen) {
         (Some(section), _) => Err(StartError(format!(
             "{error}, and [{section}] is an image: start one, or start the part with `command`"
         ))),
