@@ -190,7 +190,9 @@ impl Profile {
 
     /// Why the system cannot run with its own parts in `runtime`; nothing when it can.
     pub fn refuses(&self, runtime: Runtime) -> Option<String> {
-        let name = self.first_image().filter(|_| runtime == Runtime::Processes)?;
+        let name = self
+            .first_image()
+            .filter(|_| runtime == Runtime::Processes)?;
         Some(format!(
             "[{name}] of {} is an image, and an image runs in a container: leave --runtime processes \
              (HARNESS_RUNTIME) out, or start the part with `command`",
