@@ -116,6 +116,7 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
             recorder.push(Entry::Response(Response {
                 status: response.status().as_u16(),
                 headers: Vec::new(),
+                all_headers: Vec::new(),
                 body: Body::Empty,
             }));
             Ok(Answer::Upgraded(Box::new(stream)))

@@ -483,6 +483,7 @@ fn shown_answer(answer: &fixture::Answer, values: &Placeholders) -> flow::Respon
     flow::Response {
         status: answer.status,
         headers,
+        all_headers: Vec::new(),
         body: match (&answer.json, &answer.text) {
             (Some(json), _) => flow::Body::Json(values.fill_json(json)),
             (None, Some(text)) => flow::Body::Text(values.fill(text)),

@@ -16,6 +16,7 @@
 //! What they stand on:
 //! - [`profile`]: what is verified, and how each part of it is started or reached
 //! - [`system`]: Redis and the services, started in containers or as processes
+//! - [`data`]: where the contract and the reviewed flows are read
 //! - [`contract`]: the contract's documents, read once
 //! - [`audit`]: what travelled, held against them, and how much of them was exercised
 //! - [`standin`]: the services behind the gateway
@@ -31,13 +32,16 @@
 //! - [`results`]: what became of each promise in a run
 //! - [`libtest`]: the front door for `cargo test`
 //! - [`coverage`]: how much of the contract a run exercised
+//! - [`comparison`]: two systems compared by what their clients noticed
 //! - [`report`]: a run's results, for people and for programs
 
 pub mod audit;
 pub mod breach;
 pub mod client;
+pub mod comparison;
 pub mod contract;
 pub mod coverage;
+pub mod data;
 pub mod expectation;
 pub mod fault;
 pub mod fixture;
@@ -61,11 +65,3 @@ pub mod standin;
 pub mod system;
 pub mod token;
 pub mod verdict;
-
-use std::path::Path;
-
-/// The root of the workspace: the directory that holds `contracts/` and `snapshots/`.
-pub fn workspace() -> &'static Path {
-    let harness = Path::new(env!("CARGO_MANIFEST_DIR"));
-    harness.parent().unwrap_or(harness)
-}

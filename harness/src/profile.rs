@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::data::{self, PROGRAM};
 use crate::fixture::FixtureError;
 use crate::system::Runtime;
 use crate::token::Key;
@@ -126,6 +127,9 @@ pub enum Capability {
     Origin,
 }
 
+/// Why a program that stands alone cannot start a reference service.
+const NO_SERVICES: &str = "cargo builds the reference services in a checkout of the project, and this program stands alone";
+
 impl Service {
     /// Where it runs already, if it does.
     pub fn url(&self) -> Option<&str> {
@@ -151,8 +155,16 @@ impl StandInPorts {
 impl Profile {
     /// The reference system.
     pub fn reference() -> Result<Self, FixtureError> {
-        let path = crate::workspace().join("harness/profiles/reference.toml");
-        Self::read(&path, "harness/profiles/reference.toml")
+        let path = "harness/profiles/reference.toml";
+        match data::checkout() {
+            Some(checkout) => Self::read(&checkout.join(path), path),
+            None => Err(FixtureError {
+                place: "the reference system".to_owned(),
+                problem: format!(
+                    "{NO_SERVICES}: say with --system FILE what is verified; `{PROGRAM} verify init` writes such a file"
+                ),
+            }),
+        }
     }
 
     /// The profile in `path`.

@@ -81,6 +81,7 @@ impl RawClient {
         recorder.push(Entry::Response(Response {
             status: 101,
             headers: Vec::new(),
+            all_headers: Vec::new(),
             body: Body::Empty,
         }));
         let client = Self {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::breach::Breach;
 use crate::client::Client;
+use crate::comparison::noticed::noticed;
 use crate::profile::{Capability, Profile};
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
@@ -57,9 +58,19 @@ impl Theatre {
         runtime: Option<Runtime>,
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
-        crate::panics::mask_messages();
         let run = Run::begin()
             .map_err(|error| StartError(format!("no signal can be handled: {error}")))?;
+        Self::open_in(run, profile, runtime, say).await
+    }
+
+    /// The same in a run that has begun, beside others: a signal takes all of its systems down.
+    pub async fn open_in(
+        run: Run,
+        profile: Profile,
+        runtime: Option<Runtime>,
+        say: &(dyn Fn(&str) + Sync),
+    ) -> Result<Self, StartError> {
+        crate::panics::mask_messages();
         Ok(Self {
             run,
             stock: Arc::new(Stock::prepare(profile, runtime, say).await?),
@@ -210,7 +221,9 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
     let outcome = play_to_the_end(scenario, &stage).await;
     let exercised = stage.exercised();
     let mut redactor = stage.redactor();
-    let text = stage.flow().text(&redactor);
+    let flow = stage.flow();
+    let text = flow.text(&redactor);
+    let noticed = noticed(&flow, &redactor, scene.lines.rules().wording());
     let mut log = || {
         let words = [stage.mark().to_owned()];
         redactor.text(&scene.system.log_since(&mark, &words))
@@ -234,6 +247,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
     stage.leave();
     Verdict {
         exercised,
+        noticed,
         ..Verdict::of(scenario, text, result)
     }
 }

@@ -141,6 +141,11 @@ impl Scenario {
         needs
     }
 
+    /// Whether it needs a websocket service.
+    pub fn needs_websocket(&self) -> bool {
+        self.all_needs().contains(&Capability::Websocket)
+    }
+
     /// The first part of the id.
     pub fn area(&self) -> &str {
         self.id.split('/').next().unwrap_or(&self.id)

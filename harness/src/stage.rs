@@ -86,6 +86,10 @@ impl Lines {
         Ok(Self { redis, http, rules })
     }
 
+    pub(crate) fn rules(&self) -> &'static Rules {
+        self.rules
+    }
+
     pub(crate) fn http(&self) -> &reqwest::Client {
         &self.http
     }

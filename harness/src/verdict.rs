@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::audit::Exercised;
 use crate::breach::Breach;
+use crate::comparison::noticed::Noticed;
 use crate::scenario::{Failure, Scenario};
 use crate::snapshot::Change;
 
@@ -23,6 +24,8 @@ pub struct Verdict {
     pub exercised: Exercised,
     /// The flow as far as it went; empty where the scenario was not reached.
     pub flow: String,
+    /// What clients noticed, for whoever compares two systems.
+    pub noticed: Noticed,
     /// How long it took, the start of a system of its own included. For people: no verdict depends on it.
     pub took: Duration,
     /// How often it was played.
@@ -76,6 +79,7 @@ impl Verdict {
             promises: scenario.promises.clone(),
             exercised: Exercised::default(),
             flow,
+            noticed: Noticed::new(),
             took: Duration::ZERO,
             rounds: 1,
             failed: usize::from(result.is_err()),
@@ -107,6 +111,7 @@ impl Verdict {
         self.exercised.add(next.exercised);
         if self.result.is_ok() && next.result.is_err() {
             (self.result, self.flow) = (next.result, next.flow);
+            self.noticed = next.noticed;
         }
         self
     }

@@ -1,8 +1,12 @@
 //! `cargo verify`: plays scenarios against a system and says whether the contract is kept.
 //!
+//! - `compare`: two systems compared by what their clients notice
+//! - `init`: a profile written
 //! - `rounds`: the scenarios played, in which order and how often
 //! - `output`: the results printed and written
 
+mod compare;
+mod init;
 mod output;
 mod rounds;
 
@@ -10,10 +14,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use contract::Contract;
 use harness::contract::contract;
 use harness::coverage::Coverage;
+use harness::data::{PROGRAM, data};
 use harness::profile::Profile;
 use harness::report::Format;
 use harness::results::{Results, Subject};
@@ -29,15 +34,19 @@ use rounds::{Order, Played, play};
 
 /// Start Redis and both services, play every scenario against them from outside, and say whether the contract is kept.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 #[command(after_help = "\
 Examples:
   cargo verify                              everything, in containers where an engine answers
   cargo verify gateway/status               the scenarios whose id contains gateway/status
   cargo verify --runtime processes          without a container engine
   cargo verify --keep notifications/events  look at the running system afterwards
-  cargo verify --system my.toml             your own services; harness/profiles/reference.toml documents every key
+  cargo verify init                         write a profile for your own services, after four questions
+  cargo verify --system my.toml             your own services
+  cargo verify compare --old old.toml --new new.toml
   cargo verify --only-promise delivery.in-order
   cargo verify --repeat 20                  is a result the same every time, in any order?
+  cargo verify -- init                      the scenarios whose id contains init
 
 A scenario passes when every message is accounted for and its flow is the reviewed one in snapshots/.
 Flows of the reference system that differ are left for `cargo review`. A scenario that needs what the system lacks is
@@ -51,6 +60,9 @@ Exit status:
      scenarios to skip
   4  a bug in the harness or in a scenario")]
 pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Play only scenarios whose id contains one of these
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
@@ -64,7 +76,7 @@ pub struct Arguments {
     #[arg(long, value_name = "RUNTIME")]
     runtime: Option<Runtime>,
 
-    /// What to verify: a system profile [default: harness/profiles/reference.toml]
+    /// What to verify: a system profile [default: the reference system, in a checkout]
     #[arg(long, value_name = "FILE")]
     system: Option<PathBuf>,
 
@@ -92,7 +104,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FORMAT", default_value_t = Format::Text)]
     format: Format,
 
-    /// Where results.json, junit.xml and summary.md are written [default: target/verify]
+    /// Where results.json, junit.xml and summary.md are written [default: target/verify of the checkout]
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
 
@@ -101,7 +113,18 @@ pub struct Arguments {
     keep: bool,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    Compare(compare::Arguments),
+    Init(init::Arguments),
+}
+
 pub fn run(arguments: &Arguments) -> Status {
+    match &arguments.command {
+        Some(Command::Compare(arguments)) => return compare::run(arguments),
+        Some(Command::Init(arguments)) => return init::run(arguments),
+        None => {}
+    }
     let (contract, all) = match (contract(), scenarios::all()) {
         (Ok(contract), Ok(all)) => (contract, all),
         (Err(error), _) | (_, Err(error)) => return usage(&error.to_string()),
@@ -205,6 +228,7 @@ async fn verify(
     let parts: Vec<&str> = profile.parts().map(|(name, _)| name).collect();
     let (parts, file) = (parts.join(", "), &profile.file);
     eprintln!("starting or reaching {parts} of {file}");
+    eprintln!("{}", data());
     let opened = async {
         let theatre = Theatre::open(profile, chosen, &|line| eprintln!("{line}")).await?;
         theatre.prepare(selected).await?;
@@ -280,7 +304,7 @@ fn whole_contract(
     status: Status,
 ) -> Status {
     let coverage = Coverage::of(contract, &results.verdicts).summary();
-    eprintln!("exercised: {coverage} (`cargo contracts coverage`)");
+    eprintln!("exercised: {coverage} (`{PROGRAM} contracts coverage`)");
     let orphans = snapshot::orphans(selected);
     for id in &orphans {
         eprintln!("snapshots/{id}.snap is of no scenario: delete it, or bring its fixture back");

@@ -9,7 +9,9 @@ use rstest::rstest;
 
 /// The reference's profile with `image` for its websocket service.
 fn profile(image: &str) -> String {
-    let path = harness::workspace().join("harness/profiles/reference.toml");
+    let path = harness::data::checkout()
+        .unwrap()
+        .join("harness/profiles/reference.toml");
     let reference = fs::read_to_string(path).unwrap();
     reference.replace(
         "\n[websocket]\n",

@@ -2,7 +2,7 @@
 
 mod http;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind;
@@ -20,6 +20,7 @@ pub struct Rules {
     messages: BTreeMap<String, Schema>,
     closes: Vec<CloseRule>,
     http: http::HttpRules,
+    wording: Vec<String>,
 }
 
 /// One place where something is not as the contract says.
@@ -76,10 +77,16 @@ impl Rules {
             });
         }
         Ok(Self {
+            wording: wording(contract),
             messages,
             closes,
             http: http::HttpRules::new(contract)?,
         })
+    }
+
+    /// The names of members whose words are for people: `x-wording` in a schema. The contract fixes that they are there.
+    pub fn wording(&self) -> &[String] {
+        &self.wording
     }
 
     /// Whether there is a notification of this type.
@@ -198,6 +205,37 @@ impl Rules {
     ) -> Option<(String, String)> {
         self.http.route(service, call, status)
     }
+}
+
+fn wording(contract: &Contract) -> Vec<String> {
+    fn collect(schema: &Value, found: &mut BTreeSet<String>) {
+        let Value::Object(members) = schema else {
+            if let Value::Array(elements) = schema {
+                elements.iter().for_each(|element| collect(element, found));
+            }
+            return;
+        };
+        if let Some(Value::Object(properties)) = members.get("properties") {
+            let worded = properties.iter().filter(|(_, p)| p["x-wording"] == true);
+            found.extend(worded.map(|(name, _)| name.clone()));
+        }
+        members.values().for_each(|value| collect(value, found));
+    }
+    let mut found = BTreeSet::new();
+    let responses = contract.routes.iter().flat_map(|route| &route.responses);
+    for response in responses.chain(contract.unknown_routes.values()) {
+        response
+            .content
+            .iter()
+            .for_each(|(_, schema)| collect(schema, &mut found));
+    }
+    for close in &contract.closes {
+        close
+            .reason
+            .iter()
+            .for_each(|schema| collect(schema, &mut found));
+    }
+    found.into_iter().collect()
 }
 
 /// A schema ready for use.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::data::PROGRAM;
 use crate::scenario::Failure;
 use crate::snapshot::Change;
 use crate::verdict::Verdict;
@@ -53,16 +54,17 @@ fn next(verdict: &Verdict, failure: &Failure, change: Option<&Change>) -> String
         (Failure::System(_), _) => "look at the system's log above, then run again".to_owned(),
         (Failure::Bug(_), _) => {
             format!(
-                "the scenario or the harness needs a fix; run it alone with `cargo verify {id}`"
+                "the scenario or the harness needs a fix; run it alone with `{PROGRAM} verify {id}`"
             )
         }
         (_, Some(Change::New | Change::Header(_))) => {
-            "read the flow, then accept it with `cargo review`".to_owned()
+            format!("read the flow, then accept it with `{PROGRAM} review`")
         }
         (_, Some(Change::Flow(_))) => format!(
-            "mend the service and run `cargo verify {id}`; if the new behaviour is meant, review it with `cargo review`"
+            "mend the service and run `{PROGRAM} verify {id}`; \
+             if the new behaviour is meant, review it with `{PROGRAM} review`"
         ),
-        (_, None) => format!("mend the service and run `cargo verify {id}`"),
+        (_, None) => format!("mend the service and run `{PROGRAM} verify {id}`"),
     }
 }
 

@@ -174,7 +174,9 @@ mod tests {
 
     /// The websocket service from `image`, the gateway as a command.
     fn profile(image: &str, gateway: &str) -> Profile {
-        let reference = crate::workspace().join("harness/profiles/reference.toml");
+        let reference = crate::data::checkout()
+            .unwrap()
+            .join("harness/profiles/reference.toml");
         let text = fs::read_to_string(reference)
             .unwrap()
             .replace("\n[websocket]\n", &format!("\n[websocket]\n{image}\n"))
@@ -187,7 +189,7 @@ mod tests {
         fs::write(&path, text).unwrap();
         let mut profile = Profile::of_file(&path).unwrap();
         // The temporary one is gone when the command runs.
-        profile.folder = crate::workspace().to_owned();
+        profile.folder = crate::data::checkout().unwrap().to_owned();
         profile
     }
 
