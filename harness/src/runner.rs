@@ -95,9 +95,14 @@ impl Theatre {
         Ok(())
     }
 
-    /// Where the systems run.
+    /// Where the suite's own parts run.
     pub fn runtime(&self) -> Runtime {
         self.stock.runtime()
+    }
+
+    /// Where all parts run, in words.
+    pub fn places(&self) -> String {
+        self.stock.places()
     }
 
     /// Keeps the systems up until a signal comes, which takes them down and ends the process with `status`.
@@ -176,7 +181,7 @@ impl Theatre {
             if !trouble.contains_key(&Capability::Websocket)
                 && let Err(failure) = until_accepting(&system, &lines).await
             {
-                let log = system.log_tail(Part::WebsocketService);
+                let log = system.last_words(Part::WebsocketService).await;
                 trouble.insert(Capability::Websocket, format!("{failure}\n{log}"));
             }
             match system.nothing_to_use(&trouble) {

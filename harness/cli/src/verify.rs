@@ -71,7 +71,7 @@ pub struct Arguments {
     #[arg(long)]
     list: bool,
 
-    /// Where the system runs: containers, or processes [default: containers where an engine answers]
+    /// Where the suite's own parts run: containers, or processes [default: containers where an engine answers]
     /// [env: HARNESS_RUNTIME]
     #[arg(long, value_name = "RUNTIME")]
     runtime: Option<Runtime>,
@@ -148,12 +148,12 @@ pub fn run(arguments: &Arguments) -> Status {
         Err(error) => return usage(&error.to_string()),
     };
     let chosen = match runtime(arguments.runtime) {
-        Ok(Some(Runtime::Containers)) if !profile.is_reference() => {
-            return usage("containers are for the whole reference system: use --runtime processes");
-        }
         Ok(chosen) => chosen,
         Err(message) => return usage(&message),
     };
+    if let Some(reason) = chosen.and_then(|runtime| profile.refuses(runtime)) {
+        return usage(&reason);
+    }
     let (selected, skipped) = playable(selected, &profile);
     if arguments.check_profile {
         println!("{}: nothing is wrong with it", profile.file);
@@ -248,9 +248,9 @@ async fn verify(
     subject.runtime = theatre.runtime().to_string();
     let count = selected.len();
     eprintln!(
-        "up in {} after {:.1} s; playing {count} scenario{}{order}",
-        theatre.runtime(),
+        "up after {:.1} s ({}); playing {count} scenario{}{order}",
         began.elapsed().as_secs_f64(),
+        theatre.places(),
         if count == 1 { "" } else { "s" }
     );
     let Played { verdicts, unplayed } = play(&theatre, selected, order, arguments.fail_fast).await;

@@ -2,11 +2,12 @@
 //!
 //! - `run`: the systems of one run, and what a signal does to them
 //! - `stock`: what systems are started from
-//! - `programs`: the services' programs and how they are configured
+//! - `plan`: what a system will be: where each part listens, and what it is told of the others
+//! - `programs`: one part as it is started
 //! - `part`: one part of a running system: ended, killed, started again
 //! - `containers`: parts in containers, through testcontainers
 //! - `engine`: what is asked of the container engine itself: images, networks, remains
-//! - `processes`: the same parts as child processes
+//! - `processes`: parts as child processes
 //! - `children`: child processes that do not outlive this one
 //! - `binaries`: the services' programs, built by cargo
 //! - `image`: an image from a program and its libraries
@@ -23,6 +24,7 @@ mod image;
 mod log;
 mod owner;
 mod part;
+mod plan;
 mod processes;
 mod programs;
 mod redis_package;
@@ -34,13 +36,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::profile::{Capability, Profile, Ready, Service, Source, template};
+use crate::profile::{Capability, Profile, Ready, Service, template};
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
 use crate::token::{Issuer, Key};
@@ -49,8 +51,8 @@ pub use log::Mark;
 pub(crate) use part::EXIT_DEADLINE;
 use part::Parts;
 pub use part::{Exit, Part};
+use plan::Plan;
 pub use programs::{ORIGIN, Settings};
-use programs::{Program, Surroundings, programs};
 pub use redis_server::{RedisServer, StoppedRedis};
 pub use run::Run;
 pub use stock::Stock;
@@ -59,8 +61,10 @@ pub use stock::Stock;
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
 const READY_INTERVAL: Duration = Duration::from_millis(15);
+/// How long an engine may take to close a connection that no container accepts: by then a new one has been refused.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(200);
 
-/// Where the parts run.
+/// Where the suite's own parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
     /// In containers, on a network of their own.
@@ -87,21 +91,12 @@ pub struct System {
     pub issuer: Issuer,
     /// The password that a Redis asks for that the harness started.
     pub redis_password: String,
-    /// Where the parts run.
-    pub runtime: Runtime,
     /// The services that cannot be used, and why.
     pub trouble: BTreeMap<Capability, String>,
-    redis: Mutex<String>,
+    redis_url: String,
     profile: Profile,
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
-}
-
-/// The parts as this process reaches them.
-struct Addresses {
-    redis_url: String,
-    websocket: Option<SocketAddr>,
-    gateway: Option<SocketAddr>,
 }
 
 impl System {
@@ -116,43 +111,41 @@ impl System {
             key: profile.key.clone().unwrap_or_else(|| Key::Secret(secret())),
         };
         let log = Log::default();
-        // A container reaches this machine through the engine's gateway, not through its loopback.
-        let standins = match (&profile.standins, stock.runtime()) {
-            (Some(fixed), _) => StandIns::start(fixed.host, fixed.ports()).await?,
-            (None, Runtime::Containers) => StandIns::start([0, 0, 0, 0].into(), [0; 4]).await?,
-            (None, Runtime::Processes) => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
+        let standins = match &profile.standins {
+            Some(fixed) => StandIns::start(fixed.host, fixed.ports()).await?,
+            // A container reaches this machine through the engine's gateway, not through its loopback.
+            None if stock.image(Part::ApiGateway).is_some() => {
+                StandIns::start([0, 0, 0, 0].into(), [0; 4]).await?
+            }
+            None => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
         };
-        let plan = |surroundings: &Surroundings| {
-            programs(profile, surroundings, &standins, &issuer, settings)
-        };
-        let (addresses, parts) = Parts::start(stock, plan, &redis_password, &log).await?;
+        let plan = Plan::new(stock, &standins, &issuer, &redis_password, settings).await?;
+        let (websocket, gateway) = (plan.websocket, plan.gateway);
+        let redis_url = plan.redis_url.clone();
         let system = Self {
-            websocket: addresses.websocket,
-            gateway: addresses.gateway,
+            websocket,
+            gateway,
             standins,
             issuer,
             redis_password,
-            runtime: stock.runtime(),
             trouble: BTreeMap::new(),
-            redis: Mutex::new(addresses.redis_url),
+            redis_url,
             profile: profile.clone(),
+            parts: tokio::sync::Mutex::new(Some(Parts::start(stock, plan, &log).await?)),
             log,
-            parts: tokio::sync::Mutex::new(Some(parts)),
         };
         system.until_ready().await
     }
 
-    /// Redis as this process reaches it now: `redis://:password@host:port`.
-    pub fn redis_url(&self) -> String {
-        let url = self.redis.lock().unwrap_or_else(PoisonError::into_inner);
-        url.clone()
+    /// Redis as this process reaches it, with its password if it has one: `redis://:password@host:port`.
+    pub fn redis_url(&self) -> &str {
+        &self.redis_url
     }
 
     /// The same without its password: `host:port`.
-    pub fn redis_address(&self) -> String {
-        let url = self.redis_url();
-        let after_password = url.rsplit('@').next().unwrap_or_default();
-        after_password.trim_start_matches("redis://").to_owned()
+    pub fn redis_address(&self) -> &str {
+        let after_password = self.redis_url.rsplit('@').next().unwrap_or_default();
+        after_password.trim_start_matches("redis://")
     }
 
     /// Whether this is the reference system, whole.
@@ -180,7 +173,7 @@ impl System {
             }
             Part::ApiGateway => self.profile.gateway.as_ref(),
         };
-        service.is_some_and(|service| !matches!(service.source, Source::Url(_)))
+        service.is_some_and(|service| service.url().is_none())
     }
 
     /// The channel that backend services publish to for the user with this id (contract, Backplane).
@@ -286,7 +279,7 @@ impl System {
             let Err(trouble) = ready(&service.ready, address, http).await else {
                 return Ok(());
             };
-            if let Source::Url(authority) = &service.source {
+            if let Some(authority) = service.url() {
                 return Err(StartError(format!(
                     "{part} at {authority} cannot be used: {trouble}; check its url and `ready` in {}",
                     self.profile.file
@@ -295,14 +288,18 @@ impl System {
             if let Some(exit) = self.exit(part).await {
                 return Err(StartError(format!(
                     "{part} {exit}\n{}",
-                    self.log_tail(part)
+                    self.last_words(part).await
                 )));
             }
             if Instant::now() > deadline {
+                let place = self.port_in_container(part).await.map(|port| {
+                    format!("; in its container it must listen on port {port} of every address")
+                });
                 return Err(StartError(format!(
-                    "{part} was not ready after {} s: {trouble}\n{}",
+                    "{part} was not ready after {} s: {trouble}{}\n{}",
                     START_DEADLINE.as_secs(),
-                    self.log_tail(part)
+                    place.unwrap_or_default(),
+                    self.last_words(part).await
                 )));
             }
             sleep(READY_INTERVAL).await;
@@ -314,7 +311,10 @@ impl System {
 async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Result<(), String> {
     match ready {
         Ready::Tcp => match TcpStream::connect(address).await {
-            Ok(_) => Ok(()),
+            Ok(stream) => match stays_open(stream).await {
+                true => Ok(()),
+                false => Err(format!("{address} accepts a connection and closes it")),
+            },
             Err(error) => Err(format!("connecting to {address} gave {error}")),
         },
         Ready::Path(path) => {
@@ -326,6 +326,17 @@ async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Re
             };
             Err(format!("GET {url} should answer 200 and gave {got}"))
         }
+    }
+}
+
+/// Whether a connection is more than an engine's, which accepts one for a container where nobody listens yet and then
+/// closes it.
+async fn stays_open(mut stream: TcpStream) -> bool {
+    match timeout(CLOSE_PATIENCE, stream.read(&mut [0])).await {
+        Ok(Ok(read)) => read > 0,
+        Ok(Err(_)) => false,
+        // A server waits for the client to speak first.
+        Err(_) => true,
     }
 }
 
@@ -375,4 +386,29 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 /// A secret that nobody else has and every URL can hold.
 fn secret() -> String {
     uuid::Uuid::new_v4().simple().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_is_closed_at_once_is_nobodys_readiness() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let http = reqwest::Client::new();
+        let server = async {
+            drop(listener.accept().await.unwrap());
+            listener.accept().await.unwrap()
+        };
+        let client = async {
+            let first = ready(&Ready::Tcp, address, &http).await;
+            (first, ready(&Ready::Tcp, address, &http).await)
+        };
+        let (_held, (closed, open)) = tokio::join!(server, client);
+        let words = format!("{address} accepts a connection and closes it");
+        assert_eq!((closed, open), (Err(words), Ok(())));
+    }
 }
