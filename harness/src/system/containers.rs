@@ -246,7 +246,14 @@ mod tests {
         answers.expect("redis answers where it was");
         system.start_second_without("JWT_SECRET_KEY").await.unwrap();
         let second = Part::SecondWebsocketService;
-        assert_eq!(system.until_exit(second).await.unwrap().status, Some(2));
+        assert_eq!(
+            system
+                .until_exit(second, EXIT_DEADLINE)
+                .await
+                .unwrap()
+                .status,
+            Some(2)
+        );
         system
             .until_printed(second, "JWT_SECRET_KEY")
             .await
@@ -254,7 +261,7 @@ mod tests {
         for part in [Part::WebsocketService, Part::ApiGateway] {
             system.terminate(part).await.unwrap();
             assert_eq!(
-                system.until_exit(part).await.unwrap().status,
+                system.until_exit(part, EXIT_DEADLINE).await.unwrap().status,
                 Some(0),
                 "{part}"
             );
