@@ -78,7 +78,7 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Init(init::Arguments),
+    Init(Box<init::Arguments>),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
