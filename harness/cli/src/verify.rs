@@ -115,8 +115,8 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Compare(compare::Arguments),
-    Init(init::Arguments),
+    Compare(Box<compare::Arguments>),
+    Init(Box<init::Arguments>),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
