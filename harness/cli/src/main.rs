@@ -1,6 +1,7 @@
-//! The command line: `cargo verify`, `cargo review` and `cargo contracts`.
+//! The command line: `cargo verify`, `cargo review`, `cargo play` and `cargo contracts`.
 
 mod contracts;
+mod play;
 mod review;
 mod scenarios;
 mod verify;
@@ -21,6 +22,7 @@ struct CommandLine {
 enum Command {
     Verify(verify::Arguments),
     Review(review::Arguments),
+    Play(play::Arguments),
     Contracts(contracts::Arguments),
 }
 
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
     match command_line.command {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Review(arguments) => review::run(&arguments),
+        Command::Play(arguments) => play::run(&arguments),
         Command::Contracts(arguments) => contracts::run(&arguments),
     }
     .into()

@@ -177,12 +177,22 @@ impl Containers {
 
     /// Starts Redis under the name that it had; the engine publishes it on another port.
     pub async fn start_redis(&self) -> Result<SocketAddr, String> {
-        let redis = self.container(Part::Redis.name())?;
+        self.start_again(Part::Redis, REDIS_PORT).await
+    }
+
+    /// Starts the websocket service under the name that it had; the engine publishes it on another port.
+    pub async fn start_websocket_service(&self) -> Result<SocketAddr, String> {
+        self.start_again(Part::WebsocketService, WEBSOCKET_PORT)
+            .await
+    }
+
+    async fn start_again(&self, part: Part, port: u16) -> Result<SocketAddr, String> {
+        let container = self.container(part.name())?;
         let failed = |error: TestcontainersError| {
-            format!("failed to start redis again: {}", root_cause(&error))
+            format!("failed to start {part} again: {}", root_cause(&error))
         };
-        redis.start().await.map_err(failed)?;
-        let port = redis.get_host_port_ipv4(REDIS_PORT.tcp()).await;
+        container.start().await.map_err(failed)?;
+        let port = container.get_host_port_ipv4(port.tcp()).await;
         Ok((Ipv4Addr::LOCALHOST, port.map_err(failed)?).into())
     }
 

@@ -96,6 +96,14 @@ impl System {
         Ok(())
     }
 
+    /// Starts the websocket service again after it has ended; it is not ready yet. Says where it is now: the engine
+    /// publishes a container on another port than [`websocket`](Self::websocket) says.
+    pub async fn start_websocket_service(&self) -> Result<SocketAddr, String> {
+        let moved = self.parts().await?.start_websocket_service().await?;
+        let address = moved.or(self.websocket);
+        address.ok_or_else(|| "the profile has no websocket service".to_owned())
+    }
+
     /// Starts a second websocket service, like the first one but without the variable `absent`.
     pub async fn start_second_without(&self, absent: &str) -> Result<(), String> {
         self.parts().await?.start_second_without(absent).await
@@ -175,6 +183,14 @@ impl Parts {
         match self {
             Self::Containers(containers) => containers.start_redis().await.map(Some),
             Self::Processes(processes) => processes.start_redis().await.map(|()| None),
+        }
+    }
+
+    /// Starts the websocket service again; says where it is if that is not where it was.
+    async fn start_websocket_service(&mut self) -> Result<Option<SocketAddr>, String> {
+        match self {
+            Self::Containers(containers) => containers.start_websocket_service().await.map(Some),
+            Self::Processes(processes) => processes.start_websocket_service().await.map(|()| None),
         }
     }
 

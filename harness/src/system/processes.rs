@@ -213,6 +213,17 @@ impl Processes {
             .map_err(|error| format!("failed to run redis: {error}"))
     }
 
+    /// Starts the websocket service where it was.
+    pub async fn start_websocket_service(&mut self) -> Result<(), String> {
+        let name = Part::WebsocketService.name();
+        let start = self.websocket.as_ref();
+        let start = start.ok_or("the websocket service is somebody else's")?;
+        self.children
+            .spawn(name, start.command())
+            .await
+            .map_err(|error| format!("failed to run {name}: {error}"))
+    }
+
     /// Starts a second websocket service without the variable `absent`.
     pub async fn start_second_without(&mut self, absent: &str) -> Result<(), String> {
         let name = Part::SecondWebsocketService.name();
