@@ -6,21 +6,21 @@ const SHOWN = 200;
 const BEGINNING = 4000;
 
 class Connection {
-  /** Connects to what `address` gives, and connects anew when asked to; `card` is what there is to see. */
-  constructor(name, kind, address) {
+  /** A connection with such a `token` to what `address` gives; `card` is what there is to see. */
+  constructor(name, token, address) {
     this.name = name;
     this.address = address;
     this.count = 0;
     this.state = element("span", { class: "state" });
     this.about = element("p", { class: "quiet" });
-    this.kind = kind;
+    this.token = token;
     this.closing = element("div", { class: "closing", hidden: true });
     this.log = element("ol", { class: "log", "aria-label": `Messages of ${name}, newest first`, tabindex: "0" });
     this.turn = button("Close", () => this.press());
     this.card = element("article", { class: "connection", "aria-label": `Connection ${name}` },
       element("div", { class: "row between" },
-        element("h4", {}, name),
-        element("div", { class: "row" }, this.state, this.turn)),
+        element("div", { class: "row" }, element("h4", {}, name), this.state),
+        element("div", { class: "row tight" }, this.turn)),
       this.about, this.closing, this.log);
   }
 
@@ -59,7 +59,7 @@ class Connection {
     this.state.textContent = state;
     this.state.dataset.is = mood;
     this.turn.textContent = this.isOpen || state === "connecting" ? "Close" : "Connect again";
-    this.about.textContent = `${this.kind}; ${counted(this.count, "message")}`;
+    this.about.textContent = `${this.token.words}; ${counted(this.count, "message")}`;
   }
 
   arrived(text) {
@@ -79,11 +79,11 @@ class Connection {
   }
 
   closed({ code, reason }) {
-    this.show(`closed with ${code}`, code === 1000 ? "" : "bad");
+    this.show("closed", code === 1000 ? "" : "bad");
     this.card.dataset.code = code;
     this.note(`closed with ${code}`);
     announce(`${this.name} was closed with ${code}`);
-    this.closing.replaceChildren(...explained(code, reason));
+    this.closing.replaceChildren(...explained(code, reason, this.token.close));
     this.closing.hidden = code === 1000;
   }
 
@@ -118,21 +118,45 @@ function content(text) {
   return [shown, more];
 }
 
-/** A close as the contract explains it. */
-function explained(code, reason) {
-  const known = setup.closes.filter((close) => close.code === code);
-  const said = element("p", {}, element("span", { class: "code" }, String(code)), " ",
-    reason ? element("code", {}, reason) : "without a reason");
+/** A close as the contract explains it; where a code has several meanings, `expected` may tell which one it is. */
+function explained(code, reason, expected) {
+  const any = setup.closes.filter((close) => close.code === code);
+  const one = any.filter((close) => close.name === expected);
+  const known = one.length > 0 ? one : any;
+  const said = told(code, reason);
   if (code === 1006) {
-    return [said, element("p", {}, "The browser’s own word for a connection that ended without a close, or never came to be: "
+    return [...said, element("p", {}, "The browser’s own word for a connection that ended without a close, or never came to be: "
       + "nobody listens, the network is gone, or the origin is not allowed. Connect again after a pause that grows.")];
   }
-  if (known.length === 0) return [said, element("p", {}, "The contract has no such close.")];
+  if (known.length === 0) return [...said, element("p", {}, "The contract has no such close.")];
   const advice = known.flatMap((close) => [
     element("dt", { class: "mono" }, close.name),
-    element("dd", {}, close.when),
-    element("dd", {}, element("strong", {}, "A client should: "), close.client),
+    element("dd", {}, ...withCode(close.when)),
+    element("dd", {}, element("strong", {}, "A client should: "), ...withCode(close.client)),
   ]);
-  return [said, element("dl", {}, ...advice)];
+  return [...said, element("dl", {}, ...advice)];
+}
+
+/** What a close itself says. */
+function told(code, reason) {
+  const headline = element("p", {}, element("strong", { class: "code" }, String(code)));
+  if (!reason) {
+    headline.append(" without a reason");
+    return [headline];
+  }
+  try {
+    const { error_code: word, message } = JSON.parse(reason);
+    headline.append(" ", element("strong", { class: "mono" }, word ?? ""), ` ${message ?? ""}`);
+  } catch {
+    headline.append(" with a reason that is no JSON");
+  }
+  return [headline, element("details", {},
+    element("summary", {}, `The reason, ${sized(bytesOf(reason))}`),
+    element("pre", {}, reason))];
+}
+
+/** A sentence of the contract: what is between backticks is code. */
+function withCode(sentence) {
+  return sentence.split("`").map((part, index) => (index % 2 === 1 ? element("code", {}, part) : part));
 }
 

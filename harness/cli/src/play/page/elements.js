@@ -46,11 +46,14 @@ function announce(words) {
   while (announcer.childElementCount > 8) announcer.firstElementChild.remove();
 }
 
-/** A button that copies what `text` gives. */
-function copyButton(name, text) {
-  return button(["Copy", element("span", { class: "unseen" }, ` ${name}`)], async () => {
+/** A button that copies what `text` gives; `whose` is for those who do not see where it stands. */
+function copyButton(what, whose, text) {
+  const label = element("span", {}, `Copy ${what}`.trim());
+  return button([label, element("span", { class: "unseen" }, ` ${whose}`)], async () => {
     await navigator.clipboard.writeText(await text());
-    announce(`${name} is copied`);
+    announce(`copied: ${what} ${whose}`);
+    label.textContent = "Copied";
+    setTimeout(() => { label.textContent = `Copy ${what}`.trim(); }, 1500);
   }, { class: "plain" });
 }
 

@@ -17,7 +17,7 @@ function offerFixtures() {
 
 function showFixture() {
   const fixture = setup.fixtures.find((other) => other.name === publishing.fixture.value);
-  byId("publish-sentence").textContent = `${fixture.title}.`;
+  byId("publish-sentence").textContent = `${fixture.title[0].toUpperCase()}${fixture.title.slice(1)}.`;
   publishing.text.value = JSON.stringify(fixture.message, null, 2);
   showSize();
 }

@@ -25,7 +25,7 @@ function showState(state) {
     part.state.textContent = runs ? "runs" : "is stopped";
     part.state.dataset.is = runs ? "good" : "bad";
     if (part.turn.dataset.label !== label) {
-      part.turn.replaceChildren(label, ...(code ? [element("small", {}, code)] : []));
+      part.turn.replaceChildren(label, ...(code ? [" ", element("small", {}, code)] : []));
       part.turn.dataset.label = label;
     }
   }
@@ -63,7 +63,7 @@ function showAddresses() {
   ];
   byId("addresses").append(...entries.map(([name, shown, copied = shown]) => element("div", {},
     element("dt", {}, name),
-    element("dd", {}, element("code", {}, shown), copyButton(name, () => copied)))));
+    element("dd", {}, element("code", {}, shown), copyButton("", name, () => copied)))));
   byId("sample").textContent = `const answer = await fetch("${setup.page}/api/token?user=teacher");
 const { token } = await answer.json();
 const socket = new WebSocket(\`${setup.websocket}?token=\${token}\`);

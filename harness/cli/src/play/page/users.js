@@ -1,11 +1,12 @@
 // Users: each connects any number of times, with tokens good and bad.
 
-const KINDS = {
-  good: ["a good token", ""],
-  brief: ["a token that expires in 5 s", "1008"],
-  expired: ["an expired token", "1008"],
-  forged: ["a token that somebody else signed", "1008"],
-  none: ["no token", "1008"],
+/** The tokens that a user may come with, and the contract's name for the close that follows from each. */
+const TOKENS = {
+  good: { words: "good token", close: "token-expired" },
+  brief: { words: "expires in 5 s", close: "token-expired", code: 1008 },
+  expired: { words: "expired", close: "token-refused", code: 1008 },
+  forged: { words: "signed by another", close: "token-refused", code: 1008 },
+  none: { words: "no token", close: "token-refused", code: 1008 },
 };
 
 const users = new Map();
@@ -18,25 +19,25 @@ class User {
     this.list = element("div", { class: "connections" });
     this.said = element("p", { class: "quiet", role: "status" });
     this.kind = element("select", { "aria-label": `Token for the next connection of ${name}` },
-      ...Object.entries(KINDS).map(([kind, [words, code]]) =>
-        element("option", { value: kind }, code ? `with ${words} → ${code}` : `with ${words}`)));
+      ...Object.entries(TOKENS).map(([kind, { words, code }]) =>
+        element("option", { value: kind }, code ? `${words} → ${code}` : words)));
     this.begin = button("Connect", () => this.connect(this.kind.value), { class: "first" });
     this.panel = element("section", { class: "user", "aria-label": `User ${name}` },
       element("div", { class: "row between" },
-        element("h3", { class: "mono" }, name),
+        element("h3", {}, name),
         element("div", { class: "row" },
-          copyButton(`a token of ${name}`, () => tokenOf(name, "good")),
+          copyButton("token", `of ${name}`, () => tokenOf(name, "good")),
           button(["Remove", element("span", { class: "unseen" }, ` ${name}`)], () => this.leave(), { class: "plain" }))),
       element("div", { class: "row" },
         this.begin, this.kind,
-        button(["Exceed the limit", element("small", {}, "→ 4000")], () => this.exceed()),
-        button(["Read too slowly", element("small", {}, "→ 1013")], () => this.overflow())),
+        button(["Exceed the limit ", element("small", {}, "→ 4000")], () => this.exceed()),
+        button(["Read too slowly ", element("small", {}, "→ 1013")], () => this.overflow())),
       this.said, this.list);
   }
 
   async connect(kind) {
     const name = `${this.name} ${this.next++}`;
-    const connection = new Connection(name, KINDS[kind][0], () => this.address(kind));
+    const connection = new Connection(name, TOKENS[kind], () => this.address(kind));
     const remove = button(["Remove", element("span", { class: "unseen" }, ` ${name}`)], () => {
       this.connections = this.connections.filter((other) => other !== connection);
       connection.leave();
