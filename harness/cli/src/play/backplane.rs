@@ -22,8 +22,8 @@ impl Backplane {
         Ok(Self(connection.await.map_err(words)?))
     }
 
-    /// Publishes `messages` to the user with this id, in order. Returns how many websocket services took the first one:
-    /// with none, nobody is connected, and the messages are gone.
+    /// Publishes `messages` to the user with this id, in order. Returns how many websocket services took the last one:
+    /// with none, nobody is connected, and it is gone.
     pub async fn publish(
         &mut self,
         system: &System,
@@ -36,7 +36,7 @@ impl Backplane {
             pipeline.cmd("PUBLISH").arg(&channel).arg(message);
         }
         let taken: Vec<u64> = pipeline.query_async(&mut self.0).await.map_err(words)?;
-        Ok(taken.first().copied().unwrap_or_default())
+        Ok(taken.last().copied().unwrap_or_default())
     }
 }
 

@@ -34,8 +34,6 @@ const PROBE: &str = "the-playground-itself";
 /// What it took to overflow queues.
 #[derive(Debug, Serialize)]
 pub struct Overflow {
-    /// How many connections the service gave up.
-    closed: usize,
     messages: usize,
     bytes: usize,
 }
@@ -101,22 +99,28 @@ impl Playground {
     pub async fn overflow(&self, user: &str) -> Result<Overflow, String> {
         let _turn = self.faults.lock().await;
         let held = self.websocket.hold(user);
+        let nobody = || format!("nobody is connected as {user}: connect first");
         if held.count() == 0 {
-            return Err(format!("nobody is connected as {user}: connect first"));
+            return Err(nobody());
         }
-        let before = self.connections().await?.open;
-        let (mut closed, mut messages) = (0, 0);
         let mut backplane = Backplane::connect(&self.system).await?;
         let message = self.filler()?;
         let portion = vec![message.clone(); PORTION];
-        while closed < held.count() && messages < MOST {
-            backplane.publish(&self.system, user, &portion).await?;
+        let mut messages = 0;
+        // The service drops its subscription with the user's last connection.
+        while backplane.publish(&self.system, user, &portion).await? > 0 {
             messages += PORTION;
+            if messages > MOST {
+                return Err(format!(
+                    "{messages} long messages were published, and the service keeps {user} connected"
+                ));
+            }
             sleep(INTERVAL).await;
-            closed = before.saturating_sub(self.connections().await?.open);
+        }
+        if messages == 0 {
+            return Err(nobody());
         }
         Ok(Overflow {
-            closed,
             messages,
             bytes: messages * message.len(),
         })

@@ -65,10 +65,10 @@ class User {
   async overflow() {
     this.said.textContent = "Holding back what is on its way, and publishing …";
     try {
-      const { closed, messages, bytes } = await ask("/api/overflow", { user: this.name });
+      const { messages, bytes } = await ask("/api/overflow", { user: this.name });
       this.said.textContent = `A browser always reads, so the playground held back what was on its way to ${this.name}, as a `
-        + `slow network does, and published ${counted(messages, "long message")} (${sized(bytes)}) until the service gave up `
-        + `${counted(closed, "connection")}. What was under way arrives first, then the close.`;
+        + `slow network does, and published ${counted(messages, "long message")} (${sized(bytes)}) until the service gave up. `
+        + `What was under way arrives first, then the close.`;
     } catch (error) {
       this.said.textContent = "";
       throw error;
