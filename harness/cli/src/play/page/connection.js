@@ -71,8 +71,7 @@ class Connection {
     const details = element("details", { open: true },
       element("summary", { click: () => { details.dataset.kept = ""; } },
         element("span", { class: "event mono" }, event),
-        element("span", { class: "size" }, sized(bytesOf(text))),
-        element("time", {}, now())),
+        element("span", { class: "when" }, `${bytesOf(text).toLocaleString("en")} B  ${now()}`)),
       ...content(pretty(text)));
     if (previous) previous.open = false;
     this.enter(element("li", { class: "new", "data-event": event }, details));
