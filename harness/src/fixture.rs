@@ -469,7 +469,7 @@ pub fn parse<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, FixtureEr
 }
 
 /// Adds the nearest known name to serde's "unknown field `x`, expected one of `y`, `z`".
-pub(crate) fn with_suggestion(problem: &str) -> String {
+pub fn with_suggestion(problem: &str) -> String {
     if !problem.starts_with("unknown ") {
         return problem.to_owned();
     }

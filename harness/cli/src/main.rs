@@ -1,6 +1,8 @@
-//! The command line: `cargo verify`, `cargo review` and `cargo contracts`; where it stands alone, `notifications verify`.
+//! The command line: `cargo verify`, `cargo review`, `cargo play` and `cargo contracts`; where it stands alone,
+//! `notifications verify`.
 
 mod contracts;
+mod play;
 mod review;
 mod scenarios;
 mod verify;
@@ -35,6 +37,7 @@ struct CommandLine {
 enum Command {
     Verify(Box<verify::Arguments>),
     Review(review::Arguments),
+    Play(play::Arguments),
     Contracts(contracts::Arguments),
 }
 
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
     match command_line.command {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Review(arguments) => review::run(&arguments),
+        Command::Play(arguments) => play::run(&arguments),
         Command::Contracts(arguments) => contracts::run(&arguments),
     }
     .into()

@@ -236,7 +236,7 @@ mod tests {
         let redis = redis::Client::open(system.redis_url()).unwrap();
         system.kill(Part::Redis).await.unwrap();
         assert!(redis.get_multiplexed_async_connection().await.is_err());
-        system.start_redis().await.unwrap();
+        system.start_part(Part::Redis).await.unwrap();
         let answers = async {
             while redis.get_multiplexed_async_connection().await.is_err() {
                 tokio::task::yield_now().await;

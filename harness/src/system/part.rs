@@ -14,7 +14,7 @@ use super::programs::{Program, Supply};
 use super::{READY_INTERVAL, StartError, Stock, System, processes};
 
 /// How long a part may take to end once it is told to (contract, Shutdown).
-pub(crate) const EXIT_DEADLINE: Duration = Duration::from_secs(10);
+pub const EXIT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A part of a system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +87,9 @@ impl System {
         }
     }
 
-    /// Starts Redis, empty, where the services look for it.
-    pub async fn start_redis(&self) -> Result<(), String> {
-        self.parts().await?.start_again(Part::Redis).await
+    /// Starts `part`, which has ended, where it was; it is not ready yet, and a Redis is empty.
+    pub async fn start_part(&self, part: Part) -> Result<(), String> {
+        self.parts().await?.start_again(part).await
     }
 
     /// Starts a second websocket service, like the first one but without the variable `absent`.
