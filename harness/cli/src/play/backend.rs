@@ -111,11 +111,8 @@ impl Backend {
             return ResponseTemplate::new(404).set_body_json(json!({"detail": words}));
         };
         let header = |name| {
-            let value = request.headers.get(name);
-            value
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default()
-                .to_owned()
+            let value = request.headers.get(name).map_or(&[][..], |v| v.as_bytes());
+            String::from_utf8_lossy(value).into_owned()
         };
         let call = Call {
             user: header("x-user-id"),
@@ -130,8 +127,10 @@ impl Backend {
             Service::Files => self.upload(call),
             Service::Classes => self.class(call),
         };
-        // The process may be ending: then nobody is told any more.
-        let _ = begin.send(Story { user, events });
+        if !events.is_empty() {
+            // The process may be ending: then nobody is told any more.
+            let _ = begin.send(Story { user, events });
+        }
         answer
     }
 

@@ -128,7 +128,6 @@ impl Playground {
             "issuer": issuer.name,
             "audience": issuer.audience,
             "algorithm": format!("{:?}", issuer.algorithm),
-            "channel": self.system.channel("{user}"),
             "origins": self.origins,
             "fixtures": fixtures.map(shown).collect::<Vec<_>>(),
             "closes": closes.collect::<Vec<_>>(),
