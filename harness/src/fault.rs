@@ -9,6 +9,7 @@ use crate::fixture::Service;
 use crate::flow::{Actor, Entry, Recorder};
 use crate::handshake::{Answer, shake_hands};
 use crate::http::Call;
+use crate::metrics;
 use crate::runner::until_accepting;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::stage::{Stage, User};
@@ -139,10 +140,9 @@ impl Stage {
         let address = self.system().address(Part::WebsocketService)?;
         let reply = call.send(self.lines().http(), address).await?;
         let text = reply.text();
-        let value = text.lines().find_map(|line| match line.split_once(' ') {
-            Some((metric, value)) if metric == name => value.parse().ok(),
-            _ => None,
-        });
+        let series = metrics::series(&text, name);
+        let value = series.into_iter().find(|series| series.labels.is_empty());
+        let value = value.map(|series| series.value);
         value.ok_or_else(|| Failure::broken(format!("/metrics has no {name}: {text}")))
     }
 

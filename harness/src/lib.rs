@@ -10,6 +10,7 @@
 //! - [`raw_client`]: a WebSocket client that does only what it is told, for what no well-behaved one does
 //! - [`fault`]: faults for a scenario with a system of its own
 //! - [`http`]: requests to the gateway and the services, and what they answered
+//! - [`metrics`]: what the services count, read
 //! - [`fixture`]: messages and interactions from `contracts/fixtures`
 //! - [`interaction`]: an interaction fixture played against the gateway
 //! - [`token`]: tokens, good ones and bad ones
@@ -53,6 +54,7 @@ pub mod interaction;
 pub mod ledger;
 pub mod libtest;
 pub mod matching;
+pub mod metrics;
 pub mod panics;
 pub mod profile;
 pub mod raw_client;
