@@ -13,6 +13,7 @@
 //! - [`token`]: tokens, good ones and bad ones
 //!
 //! What they stand on:
+//! - [`proxy`]: a stretch of network whose faults a scenario chooses
 //! - [`profile`]: what is verified, and how each part of it is started or reached
 //! - [`system`]: Redis and the services, started in containers or as processes
 //! - [`contract`]: the contract's documents, read once
@@ -45,6 +46,7 @@ pub mod libtest;
 pub mod matching;
 pub mod panics;
 pub mod profile;
+pub mod proxy;
 pub mod raw_client;
 pub mod redaction;
 pub mod report;
