@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::breach::Breaks;
 use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
 use crate::http::{Reply, owned};
 use crate::scenario::{Failure, Outcome, ensure};
@@ -25,6 +26,10 @@ use crate::scenario::{Failure, Outcome, ensure};
 /// The longest that a wait lasts: what has not come by then counts as not delivered. Nothing waits that long in a system
 /// that keeps the contract.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+
+const REASON: &str = "close.reason-is-json";
+const VISIBLE: &str = "token.refusal-visible";
+const NOTHING_AFTER: &str = "token.nothing-after-refusal";
 
 /// An upgrade request to be sent.
 #[derive(Clone, Debug)]
@@ -129,11 +134,11 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
             "{} cannot be reached: {error}",
             handshake.address
         ))),
-        Ok(Err(error)) => Err(Failure::Broken(format!(
+        Ok(Err(error)) => Err(Failure::broken(format!(
             "the answer to the upgrade of {} is no handshake: {error}",
             handshake.path
         ))),
-        Err(_) => Err(Failure::Broken(format!(
+        Err(_) => Err(Failure::broken(format!(
             "no answer to the upgrade of {} in {} s",
             handshake.path,
             PATIENCE.as_secs()
@@ -205,6 +210,16 @@ impl Client {
     /// The binary messages received so far. No service sends any: a notification is a text.
     pub fn binaries(&self) -> Vec<Vec<u8>> {
         self.0.seen.lock().binaries.clone()
+    }
+
+    /// The texts and binary messages sent so far.
+    pub fn sent(&self) -> Vec<Vec<u8>> {
+        let entries = self.0.recorder.entries().into_iter();
+        let bytes = entries.filter_map(|entry| match entry {
+            Entry::Sent(Frame::Text(bytes) | Frame::Binary(bytes)) => Some(bytes),
+            _ => None,
+        });
+        bytes.collect()
     }
 
     /// How the connection ended, if it has.
@@ -283,7 +298,7 @@ impl Client {
         let mut sink = self.0.sink.lock().await;
         sink.send(message).await.map_err(|error| {
             let ended = self.ended().unwrap_or_else(|| error.to_string());
-            Failure::Broken(format!("{} could not send: {ended}", self.name()))
+            Failure::broken(format!("{} could not send: {ended}", self.name()))
         })
     }
 
@@ -371,7 +386,11 @@ impl Client {
 
     /// Waits for the refusal of a bad token: 1008 at once, before which nothing else is sent. Returns the reason.
     pub async fn expect_refusal(&self) -> Outcome<Value> {
-        let reason = self.expect_close(1008, "AUTHENTICATION_ERROR").await?;
+        let reason = match self.expect_close(1008, "AUTHENTICATION_ERROR").await {
+            // It was refused, but not so that a browser can tell.
+            refused @ Err(_) if self.ended().is_some() => refused.breaks(VISIBLE)?,
+            refused => refused?,
+        };
         let before = {
             let state = self.0.seen.lock();
             state.texts.len() + state.fences.len() + state.binaries.len()
@@ -379,7 +398,8 @@ impl Client {
         ensure(before == 0, || {
             let name = self.name();
             format!("{name} was refused and should be sent nothing; it received {before} messages")
-        })?;
+        })
+        .breaks(NOTHING_AFTER)?;
         Ok(reason)
     }
 
@@ -400,7 +420,7 @@ impl Client {
             format!("{expected}; {seen} after {} s", PATIENCE.as_secs())
         })?;
         let Some(Some((came, reason))) = close else {
-            return Err(Failure::Broken(format!(
+            return Err(Failure::broken(format!(
                 "{expected}; {}",
                 ended.unwrap_or_default()
             )));
@@ -412,7 +432,8 @@ impl Client {
         let json: Value = serde_json::from_str(&reason).unwrap_or_default();
         ensure(json["error_code"] == error_code, || {
             format!("{expected}; the reason is {reason:?}")
-        })?;
+        })
+        .breaks(REASON)?;
         Ok(json)
     }
 

@@ -31,7 +31,7 @@ impl Stage {
         self.lines().reopen(self.system()).await?;
         until_accepting(self.system(), self.lines())
             .await
-            .map_err(|failure| Failure::Broken(format!("redis is back, and {failure}")))
+            .map_err(|failure| Failure::broken(format!("redis is back, and {failure}")))
     }
 
     /// Sends SIGTERM to `part`.
@@ -45,7 +45,7 @@ impl Stage {
         let exit = self.system().until_exit(part).await;
         let seconds = crate::system::EXIT_DEADLINE.as_secs();
         let Some(exit) = exit else {
-            return Err(Failure::Broken(format!(
+            return Err(Failure::broken(format!(
                 "{part} was told to end and still runs after {seconds} s"
             )));
         };
@@ -102,7 +102,7 @@ impl Stage {
         let handshake = self.handshake(contract::rules::Service::Websocket, &path, Vec::new())?;
         // Who no longer listens, or answers with an error, differs by runtime; no flow shows it.
         if let Ok(Answer::Upgraded(_)) = shake_hands(&handshake, &Recorder::default()).await {
-            return Err(Failure::Broken(format!(
+            return Err(Failure::broken(format!(
                 "{} was upgraded by a service that was told to end",
                 user.name
             )));
@@ -140,14 +140,14 @@ impl Stage {
             Some((metric, value)) if metric == name => value.parse().ok(),
             _ => None,
         });
-        value.ok_or_else(|| Failure::Broken(format!("/metrics has no {name}: {text}")))
+        value.ok_or_else(|| Failure::broken(format!("/metrics has no {name}: {text}")))
     }
 
     /// Waits until `part` has printed a line that contains `words`; returns all that it has printed.
     pub async fn until_printed(&self, part: Part, words: &str) -> Outcome<Vec<String>> {
         match self.system().until_printed(part, words).await {
             Ok(lines) => Ok(lines),
-            Err(lines) => Err(Failure::Broken(format!(
+            Err(lines) => Err(Failure::broken(format!(
                 "{part} should have printed a line with {words:?}; it printed:\n{}",
                 lines.join("\n")
             ))),

@@ -96,7 +96,7 @@ impl Call {
             }
         };
         timeout(PATIENCE, sent).await.unwrap_or_else(|_| {
-            Err(Failure::Broken(format!(
+            Err(Failure::broken(format!(
                 "no whole answer to {} {} in {} s",
                 self.method,
                 self.path,
@@ -138,7 +138,7 @@ impl Call {
             if error.is_connect() {
                 Failure::System(format!("{url} cannot be reached: {reason}"))
             } else {
-                Failure::Broken(format!(
+                Failure::broken(format!(
                     "{} {} was not answered: {reason}",
                     self.method, self.path
                 ))
@@ -166,7 +166,7 @@ impl Call {
             Failure::System(format!("{address} cannot be reached: {error}"))
         };
         let broken = |error: hyper::Error| {
-            Failure::Broken(format!(
+            Failure::broken(format!(
                 "{} {} was not answered: {error}",
                 self.method, self.path
             ))
@@ -225,7 +225,7 @@ impl Reply {
     /// The body as JSON.
     pub fn json(&self) -> Outcome<serde_json::Value> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Failure::Broken(format!("the body is no JSON ({error}): {}", self.text()))
+            Failure::broken(format!("the body is no JSON ({error}): {}", self.text()))
         })
     }
 

@@ -6,13 +6,18 @@ use contract::rules::Service;
 use serde_json::Value;
 use wiremock::ResponseTemplate;
 
-use crate::expectation;
+use crate::audit::header_promises;
+use crate::breach::Breach;
+use crate::expectation::{self, Difference};
 use crate::fixture::{self, Caller, Fixture, Interaction};
 use crate::flow::{self, Actor, Entry, Recorder};
 use crate::http::{self, Call, CallBody, Reply};
 use crate::matching::{Body, Keys, Matching, Response};
-use crate::scenario::{Outcome, ensure};
+use crate::scenario::{Failure, Outcome};
 use crate::stage::Stage;
+
+const CORRELATION: &str = "x-correlation-id";
+const ONE_SHAPE: &str = "errors.one-shape";
 
 impl Stage {
     /// Plays an interaction with the gateway: the call, what its downstream sees and answers, what the client gets.
@@ -73,10 +78,12 @@ impl Stage {
             .await?;
         let mut problems = self.check_downstream(interaction, &values).await?;
         problems.extend(check_reply(interaction, &values, &reply, &recorder));
-        ensure(problems.is_empty(), || {
-            format!("{}: {}", fixture.path, problems.join("\n"))
-        })?;
-        Ok(reply)
+        if problems.is_empty() {
+            return Ok(reply);
+        }
+        let place = |words: &str| format!("{}: {words}", fixture.path);
+        let breaches = problems.into_iter().map(|breach| breach.with_words(place));
+        Err(Failure::Broken(breaches.collect()))
     }
 
     /// Whether the stand-ins saw what the interaction says, and nothing else.
@@ -84,7 +91,7 @@ impl Stage {
         &self,
         interaction: &Interaction,
         values: &Placeholders,
-    ) -> Outcome<Vec<String>> {
+    ) -> Outcome<Vec<Breach>> {
         let mut problems = Vec::new();
         for standin in self.system().standins.all() {
             let requests = standin.take_requests(self.mark());
@@ -95,9 +102,17 @@ impl Stage {
             let times = requests.len();
             match (expected, times) {
                 (None, 0) | (Some(_), 1) => {}
-                (None, _) => problems.push(format!("{} should not have been called", standin.name)),
-                (Some(_), 0) => problems.push(format!("{} was not called", standin.name)),
-                (Some(_), _) => problems.push(format!("{} was called {times} times", standin.name)),
+                (None, _) => problems.push(Breach::new(format!(
+                    "{} should not have been called",
+                    standin.name
+                ))),
+                (Some(_), 0) => {
+                    problems.push(Breach::new(format!("{} was not called", standin.name)));
+                }
+                (Some(_), _) => problems.push(Breach::new(format!(
+                    "{} was called {times} times",
+                    standin.name
+                ))),
             }
             if requests.is_empty() {
                 continue;
@@ -188,21 +203,21 @@ impl<'a> Arrived<'a> {
         Self { request, parts }
     }
 
-    /// A sentence for each way in which the request is not `expected`. Values that are free are masked in `shown`.
+    /// Each way in which the request is not `expected`. Values that are free are masked in `shown`.
     fn check(
         &self,
         name: &str,
         expected: &fixture::ExpectedRequest,
         values: &Placeholders,
         shown: &mut flow::Request,
-    ) -> Vec<String> {
+    ) -> Vec<Breach> {
         let mut problems = Vec::new();
         let path = values.fill(&expected.path);
         if shown.method != expected.method || shown.path != path {
-            problems.push(format!(
+            problems.push(Breach::new(format!(
                 "{name} should have received {} {path} and received {} {}",
                 expected.method, shown.method, shown.path
-            ));
+            )));
         }
         let fields = |field: &str| header(self.request, field);
         problems.extend(check_headers(
@@ -223,7 +238,7 @@ impl<'a> Arrived<'a> {
             problems.extend(
                 found
                     .iter()
-                    .map(|problem| format!("{name} received a body: {problem}")),
+                    .map(|problem| Breach::new(format!("{name} received a body: {problem}"))),
             );
         } else if let Some(json) = &expected.json {
             let json = values.fill_json(json);
@@ -232,43 +247,46 @@ impl<'a> Arrived<'a> {
             problems.extend(
                 differences
                     .iter()
-                    .map(|d| format!("{name} received a body with {d}")),
+                    .map(|d| Breach::new(format!("{name} received a body with {d}"))),
             );
             shown.body = flow::Body::Json(expectation::masked(&json, &actual));
         }
         if let Some(text) = &expected.text
             && self.request.body != values.fill(text).as_bytes()
         {
-            problems.push(format!(
+            problems.push(Breach::new(format!(
                 "{name} should have received the body {text:?} and received {:?}",
                 String::from_utf8_lossy(&self.request.body)
-            ));
+            )));
         }
         if let Some(parts) = &expected.multipart {
             let parts = values.fill_parts(parts);
             if self.parts.as_ref() != Some(&parts) {
-                problems.push(format!(
+                problems.push(Breach::new(format!(
                     "{name} should have received the parts {parts:?} and received {:?}",
                     self.parts
-                ));
+                )));
             }
         }
         problems
     }
 }
 
-/// A sentence for each way in which `reply` is not what the interaction expects; records the reply.
+/// Each way in which `reply` is not what the interaction expects; records the reply.
 fn check_reply(
     interaction: &Interaction,
     values: &Placeholders,
     reply: &Reply,
     recorder: &Recorder,
-) -> Vec<String> {
+) -> Vec<Breach> {
     let expected = &interaction.response;
     let mut shown = reply.shown();
     let text = reply.text();
     let mut problems = match &expected.matching {
-        Some(matching) => check_by_rules(matching, expected, values, reply),
+        Some(matching) => {
+            let found = check_by_rules(matching, expected, values, reply);
+            found.into_iter().map(Breach::new).collect()
+        }
         None => check_exactly(expected, values, reply, &mut shown),
     };
     problems.extend(check_absent(
@@ -280,14 +298,14 @@ fn check_reply(
     for part in &expected.contains {
         let part = values.fill(part);
         if !text.contains(part.as_str()) {
-            problems.push(format!("the body does not contain {part:?}"));
+            problems.push(Breach::new(format!("the body does not contain {part:?}")));
         }
         checked.push(format!("contains {part:?}"));
     }
     for part in &expected.absent {
         let part = values.fill(part);
         if text.to_lowercase().contains(&part.to_lowercase()) {
-            problems.push(format!("the body contains {part:?}"));
+            problems.push(Breach::new(format!("the body contains {part:?}")));
         }
         checked.push(format!("does not contain {part:?}"));
     }
@@ -327,22 +345,22 @@ fn check_by_rules(
     matching.response(&example, &actual)
 }
 
-/// A sentence for each way in which status, headers and body of `reply` are not those expected; in `shown`, values that
+/// Each way in which status, headers and body of `reply` are not those expected; in `shown`, values that
 /// are free are masked.
 fn check_exactly(
     expected: &fixture::ExpectedResponse,
     values: &Placeholders,
     reply: &Reply,
     shown: &mut flow::Response,
-) -> Vec<String> {
+) -> Vec<Breach> {
     let mut problems = Vec::new();
     if reply.status != expected.status {
-        problems.push(format!(
+        problems.push(Breach::new(format!(
             "expected status {}, got {} with {}",
             expected.status,
             reply.status,
             reply.text()
-        ));
+        )));
     }
     problems.extend(check_headers(
         "the answer has",
@@ -355,15 +373,12 @@ fn check_exactly(
         match serde_json::from_slice(&reply.body) {
             Ok(actual) => {
                 let differences = expectation::differences(&json, &actual);
-                problems.extend(
-                    differences
-                        .iter()
-                        .map(|d| format!("the answer's body: {d}")),
-                );
+                problems.extend(differences.iter().map(body_breach));
                 shown.body = flow::Body::Json(expectation::masked(&json, &actual));
             }
             Err(error) => {
-                problems.push(format!("the answer is no JSON ({error}): {}", reply.text()))
+                let words = format!("the answer is no JSON ({error}): {}", reply.text());
+                problems.push(Breach::of(words, shape_promise(reply.status)));
             }
         }
     }
@@ -371,9 +386,25 @@ fn check_exactly(
     if let Some(wanted) = &expected.text
         && text != values.fill(wanted)
     {
-        problems.push(format!("expected the body {wanted:?}, got {text:?}"));
+        problems.push(Breach::new(format!(
+            "expected the body {wanted:?}, got {text:?}"
+        )));
     }
     problems
+}
+
+/// What a difference in the body of an answer breaks: the shape of errors is a promise of its own.
+fn body_breach(difference: &Difference) -> Breach {
+    let words = format!("the answer's body: {difference}");
+    match difference.pointer.strip_prefix("/error") {
+        None | Some("/code") => Breach::new(words),
+        Some("/correlation_id") => Breach::of(words, header_promises(CORRELATION).iter().copied()),
+        Some(_) => Breach::of(words, [ONE_SHAPE]),
+    }
+}
+
+fn shape_promise(status: u16) -> Option<&'static str> {
+    (status >= 400).then_some(ONE_SHAPE)
 }
 
 fn check_headers(
@@ -381,22 +412,21 @@ fn check_headers(
     expected: &BTreeMap<String, String>,
     values: &Placeholders,
     field: impl Fn(&str) -> Option<String>,
-) -> Vec<String> {
+) -> Vec<Breach> {
     let mut problems = Vec::new();
     for (name, value) in expected {
+        let name = name.to_lowercase();
         let value = Value::String(values.fill(value));
-        let actual = field(&name.to_lowercase());
-        match &actual {
+        let breach = |words: String| Breach::of(words, header_promises(&name).iter().copied());
+        match field(&name) {
             Some(actual) => {
-                let actual = Value::String(actual.clone());
-                let differences = expectation::differences(&value, &actual);
-                problems.extend(
-                    differences.iter().map(|d| {
-                        format!("{whose} {name}: expected {}, got {}", d.expected, d.actual)
-                    }),
-                );
+                let differences = expectation::differences(&value, &Value::String(actual));
+                problems.extend(differences.iter().map(|d| {
+                    let (expected, got) = (&d.expected, &d.actual);
+                    breach(format!("{whose} {name}: expected {expected}, got {got}"))
+                }));
             }
-            None => problems.push(format!("{whose} no {name}, expected {value}")),
+            None => problems.push(breach(format!("{whose} no {name}, expected {value}"))),
         }
     }
     problems
@@ -406,14 +436,13 @@ fn check_absent(
     whose: &str,
     absent: &[String],
     field: impl Fn(&str) -> Option<String>,
-) -> Vec<String> {
-    absent
-        .iter()
-        .filter_map(|name| {
-            let value = field(&name.to_lowercase())?;
-            Some(format!("{whose} {name}: {value}, which must not be there"))
-        })
-        .collect()
+) -> Vec<Breach> {
+    let there = absent.iter().filter_map(|name| {
+        let value = field(&name.to_lowercase())?;
+        let words = format!("{whose} {name}: {value}, which must not be there");
+        Some(Breach::new(words))
+    });
+    there.collect()
 }
 
 fn header(request: &wiremock::Request, name: &str) -> Option<String> {

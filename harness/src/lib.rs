@@ -2,7 +2,8 @@
 //! flow with a reviewed snapshot.
 //!
 //! For people who write scenarios:
-//! - [`scenario`]: what a scenario is, and the three ways in which one fails
+//! - [`scenario`]: what a scenario is, and the ways in which one fails
+//! - [`breach`]: one way in which a system breaks the contract, and the promise that it breaks
 //! - [`stage`]: one scenario's view of a system: users, connections, publishing, calls, the fence
 //! - [`client`]: a WebSocket client that records what it sees
 //! - [`raw_client`]: a WebSocket client that does only what it is told, for what no well-behaved one does
@@ -32,6 +33,7 @@
 //! - [`report`]: a run as text for a terminal
 
 pub mod audit;
+pub mod breach;
 pub mod client;
 pub mod contract;
 pub mod coverage;

@@ -7,6 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::breach::Breaks;
 use crate::client::PATIENCE;
 use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
 use crate::scenario::{Failure, Outcome, ensure};
@@ -97,7 +98,7 @@ impl RawClient {
         self.stream
             .write_all(bytes)
             .await
-            .map_err(|error| Failure::Broken(format!("{} could not write: {error}", self.name)))
+            .map_err(|error| Failure::broken(format!("{} could not write: {error}", self.name)))
     }
 
     /// Goes without a word: the kernel resets the connection.
@@ -138,13 +139,13 @@ impl RawClient {
             let (opcode, payload) = match timeout(PATIENCE, self.frame()).await {
                 Ok(Ok(frame)) => frame,
                 Ok(Err(error)) => {
-                    return Err(Failure::Broken(format!(
+                    return Err(Failure::broken(format!(
                         "{expected}; the connection failed after {} texts: {error}",
                         farewell.texts.len()
                     )));
                 }
                 Err(_) => {
-                    return Err(Failure::Broken(format!(
+                    return Err(Failure::broken(format!(
                         "{expected}; after {} texts and {} pings nothing came for {} s",
                         farewell.texts.len(),
                         farewell.pings,
@@ -161,7 +162,7 @@ impl RawClient {
                     break;
                 }
                 other => {
-                    return Err(Failure::Broken(format!(
+                    return Err(Failure::broken(format!(
                         "{expected}; it received a frame with opcode {other} and {} bytes",
                         payload.len()
                     )));
@@ -172,9 +173,13 @@ impl RawClient {
         self.recorder
             .push(Entry::Received(Frame::Close(Some(close))));
         let (came, reason) = (farewell.code, &farewell.reason);
-        ensure(came == code && reason.contains(error_code), || {
+        ensure(came == code, || {
             format!("{expected}; it was closed with {came} {reason}")
         })?;
+        ensure(reason.contains(error_code), || {
+            format!("{expected}; the reason is {reason:?}")
+        })
+        .breaks("close.reason-is-json")?;
         Ok(farewell)
     }
 

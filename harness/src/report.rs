@@ -152,7 +152,7 @@ mod tests {
 
     fn broken() -> Broken {
         Broken {
-            failure: Failure::Broken("anna/1 received #1 hello again".into()),
+            failure: Failure::broken("anna/1 received #1 hello again"),
             change: Some(Change::Flow("-a\n+b\n".into())),
             flow: "b\n".into(),
             log: "redis printed:\n  x\n".into(),

@@ -7,6 +7,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::audit::Exercised;
+use crate::breach::Breach;
 use crate::client::Client;
 use crate::profile::Profile;
 use crate::scenario::{Failure, Outcome, Scenario};
@@ -260,9 +261,12 @@ pub(crate) async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outc
                         .map_or(Ok(true), |words| Err(ended(&client, &words))),
                 }
             }
-            Err(Failure::Broken(words)) => Err(Failure::System(format!(
-                "the websocket service does not upgrade a connection with a good token: {words}; {CHECK}"
-            ))),
+            Err(Failure::Broken(breaches)) => {
+                let words = breaches.first().map_or("", Breach::words);
+                Err(Failure::System(format!(
+                    "the websocket service does not upgrade a connection with a good token: {words}; {CHECK}"
+                )))
+            }
             Err(failure) => Err(failure),
         };
         let redactor = &mut stage.redactor();
@@ -304,7 +308,7 @@ async fn play_to_the_end(scenario: &Scenario, stage: &Stage) -> Outcome {
         Ok(Err(panic)) => Err(Failure::Bug(format!("the scenario panicked: {panic}"))),
         Err(_) => {
             task.abort();
-            Err(Failure::Broken(format!(
+            Err(Failure::broken(format!(
                 "the scenario was not over after {} s: the system keeps it waiting",
                 SCENARIO_DEADLINE.as_secs()
             )))
@@ -324,6 +328,6 @@ fn unreviewed(change: &Change) -> Failure {
         Change::Header(_) => {
             Failure::Unreviewed("the reviewed flow's header is out of date".to_owned())
         }
-        Change::Flow(_) => Failure::Broken("the flow is not the reviewed one".to_owned()),
+        Change::Flow(_) => Failure::broken("the flow is not the reviewed one".to_owned()),
     }
 }

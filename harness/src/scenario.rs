@@ -6,6 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::breach::Breach;
 use crate::profile::{Capability, Profile};
 use crate::redaction::Redactor;
 use crate::stage::Stage;
@@ -18,8 +19,8 @@ pub type Outcome<T = ()> = Result<T, Failure>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The system breaks the contract: its developers have something to do.
-    #[error("contract broken: {0}")]
-    Broken(String),
+    #[error("contract broken: {}", sentences(.0))]
+    Broken(Vec<Breach>),
     /// The system kept its promises, and the flow waits for somebody to review it.
     #[error("to be reviewed: {0}")]
     Unreviewed(String),
@@ -32,10 +33,18 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The system breaks what the scenario is about; `words` say what was expected and what came.
+    pub fn broken(words: impl Into<String>) -> Self {
+        Self::Broken(vec![Breach::new(words)])
+    }
+
     /// The same failure with the values of the run masked: messages quote what was sent, tokens included.
     pub fn redacted(self, redactor: &mut Redactor) -> Self {
         match self {
-            Self::Broken(words) => Self::Broken(redactor.text(&words)),
+            Self::Broken(breaches) => {
+                let masked = breaches.into_iter();
+                Self::Broken(masked.map(|b| b.with_words(|w| redactor.text(w))).collect())
+            }
             Self::Unreviewed(words) => Self::Unreviewed(redactor.text(&words)),
             Self::System(words) => Self::System(redactor.text(&words)),
             Self::Bug(words) => Self::Bug(redactor.text(&words)),
@@ -143,11 +152,12 @@ pub fn ensure(holds: bool, sentence: impl FnOnce() -> String) -> Outcome {
     if holds {
         Ok(())
     } else {
-        Err(Failure::Broken(format!(
-            "{} ({}:{})",
-            sentence(),
-            at.file(),
-            at.line()
-        )))
+        let (file, line) = (at.file(), at.line());
+        Err(Failure::broken(format!("{} ({file}:{line})", sentence())))
     }
+}
+
+fn sentences(breaches: &[Breach]) -> String {
+    let words: Vec<&str> = breaches.iter().map(Breach::words).collect();
+    words.join("\n")
 }

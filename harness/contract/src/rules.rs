@@ -29,6 +29,8 @@ pub struct Violation {
     pub pointer: String,
     /// What was expected and what came.
     pub problem: String,
+    /// The header field that it is about, in small letters.
+    pub field: Option<String>,
 }
 
 impl std::fmt::Display for Violation {
@@ -93,8 +95,14 @@ impl Rules {
             None => vec![Violation {
                 pointer: "/event".to_owned(),
                 problem: unknown("event", event, self.messages.keys()),
+                field: None,
             }],
         }
+    }
+
+    /// Whether a close that the service begins may have this code.
+    pub fn closes_with(&self, code: u16) -> bool {
+        self.closes.iter().any(|close| close.code == code)
     }
 
     /// Every way in which a close that the service began is not one of the contract's.
@@ -103,6 +111,7 @@ impl Rules {
             vec![Violation {
                 pointer: String::new(),
                 problem,
+                field: None,
             }]
         };
         let rules: Vec<&CloseRule> = self.closes.iter().filter(|c| c.code == code).collect();
@@ -228,15 +237,18 @@ impl Schema {
                             Some(known) => unknown("field", name, known.keys()),
                             None => format!("unknown field `{name}`"),
                         },
+                        field: None,
                     }));
                 }
                 ValidationErrorKind::Constant { expected_value } => found.push(Violation {
                     problem: format!("expected {expected_value}, got {}", error.instance()),
                     pointer,
+                    field: None,
                 }),
                 _ => found.push(Violation {
                     problem: error.to_string(),
                     pointer,
+                    field: None,
                 }),
             }
         }

@@ -104,7 +104,7 @@ impl Stage {
             .shake_hands(Service::Websocket, &handshake, recorder)
             .await?
         {
-            Answer::Refused(response) => Err(Failure::Broken(format!(
+            Answer::Refused(response) => Err(Failure::broken(format!(
                 "{name} should have got 101 and got {}",
                 response.status
             ))),

@@ -83,9 +83,8 @@ async fn gone(stage: Stage, credentials: Credentials) -> Outcome {
         .upgrade_at_gateway("old client", &path, headers)
         .await?;
     let Answer::Refused(response) = answer else {
-        return Err(Failure::Broken(
-            "the gateway switched protocols on its legacy WebSocket route: it should answer 404"
-                .into(),
+        return Err(Failure::broken(
+            "the gateway switched protocols on its legacy WebSocket route: it should answer 404",
         ));
     };
     ensure(response.status == 404, || {

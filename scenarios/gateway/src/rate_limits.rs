@@ -145,7 +145,7 @@ async fn until_refused(stage: &Stage, user: &User, call: &Call, limit: usize) ->
             )
         })?;
     }
-    Err(Failure::Broken(format!(
+    Err(Failure::broken(format!(
         "{name}: the limit is {limit}, and {} requests in a row passed",
         2 * limit + 1
     )))

@@ -261,8 +261,8 @@ async fn foreign_origin(stage: Stage) -> Outcome {
         .upgrade_at_websocket_service("browser", &path, origin)
         .await?;
     let Answer::Refused(response) = answer else {
-        return Err(Failure::Broken(
-            "a foreign origin was let in: it should get 403".into(),
+        return Err(Failure::broken(
+            "a foreign origin was let in: it should get 403",
         ));
     };
     ensure(response.status == 403, || {

@@ -1,5 +1,6 @@
 //! What the websocket service says about itself.
 
+use harness::breach::Breaks;
 use harness::expectation::differences;
 use harness::http::Call;
 use harness::scenario::{Outcome, Scenario, ensure};
@@ -102,7 +103,8 @@ async fn metrics(stage: Stage) -> Outcome {
     // A label per user would be unbounded, and personal data.
     ensure(!text.contains(&teacher.id), || {
         "/metrics names a user".to_owned()
-    })?;
+    })
+    .breaks("metrics.no-user-label")?;
     stage.note("operator", "no user is named");
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What those who run the service rely on: its log, and that it does not start half configured.
 
+use harness::breach::Breaks;
 use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
@@ -67,7 +68,8 @@ async fn log(stage: Stage) -> Outcome {
             .find(|token| line.contains(token));
         ensure(token.is_none(), || {
             format!("a line of the log holds a token: {line}")
-        })?;
+        })
+        .breaks("logs.no-token")?;
     }
     stage.operator_notes("every line is a JSON object and holds no token");
     stage.operator_notes("those about a connection have its correlation_id");
