@@ -178,6 +178,7 @@ impl Coverage {
 mod tests {
     use super::*;
     use crate::audit::Exercised;
+    use crate::ledger::Totals;
 
     fn verdict(promises: &[&str], exercised: Exercised) -> Verdict {
         Verdict {
@@ -186,6 +187,7 @@ mod tests {
             fixture: None,
             promises: promises.iter().map(|id| (*id).to_owned()).collect(),
             exercised,
+            totals: Totals::default(),
             result: Ok(()),
         }
     }

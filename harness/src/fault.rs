@@ -1,4 +1,10 @@
 //! Faults that a scenario injects into its own system, and what must become of the parts.
+//!
+//! - `link`: a stretch of network, through a proxy of the harness
+
+mod link;
+
+pub use link::Link;
 
 use std::time::Duration;
 
@@ -156,6 +162,7 @@ impl Stage {
 
     /// Writes a sentence into the lane of whoever runs the system.
     pub fn operator_notes(&self, words: &str) {
+        self.note_fault(words);
         self.lane("operator", Actor::Operator)
             .push(Entry::Note(words.to_owned()));
     }

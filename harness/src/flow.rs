@@ -1,7 +1,7 @@
 //! The recorded exchange; `text` makes it readable.
 //!
 //! A flow is ordered within an actor and unordered between actors: each actor has a lane, and the lanes are printed in
-//! one canonical order, so that the same behaviour is always the same text.
+//! one canonical order, so that the same behaviour is always the same text. Of a crowd, lanes that are alike are one.
 
 mod text;
 
@@ -48,6 +48,8 @@ pub enum Actor {
         user: String,
         /// How many messages had been published when its handshake began.
         offered: usize,
+        /// The crowd that its user is one of, if they are.
+        crowd: Option<String>,
     },
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use crate::ledger::Totals;
 use crate::runner::Verdict;
 use crate::scenario::Failure;
 use crate::snapshot::Change;
@@ -21,6 +22,10 @@ pub fn failure(verdict: &Verdict) -> String {
         let _ = writeln!(text, "  fixture: {fixture}");
     }
     let _ = writeln!(text, "\n{}", broken.failure);
+    if !broken.account.is_empty() {
+        let _ = writeln!(text, "\nthe account, and what was done to the system:");
+        excerpt(&mut text, &broken.account);
+    }
     match &broken.change {
         Some(Change::Flow(diff)) => {
             let _ = writeln!(text, "\nhow the flow differs from the reviewed one:");
@@ -93,13 +98,19 @@ pub fn summary(verdicts: &[Verdict], skipped: &Skipped) -> String {
         let mark = if kept == all { "kept" } else { "NOT KEPT" };
         let _ = writeln!(text, "  {area:width$}  {kept:>3} of {all:>3}  {mark}");
     }
+    let mut totals = Totals::default();
+    verdicts.iter().for_each(|verdict| totals += verdict.totals);
+    text.push('\n');
+    if totals != Totals::default() {
+        let _ = writeln!(text, "messages: {totals}");
+    }
     let failed = verdicts
         .iter()
         .filter(|verdict| verdict.result.is_err())
         .count();
     let _ = writeln!(
         text,
-        "\n{} passed, {failed} failed{skipped}",
+        "{} passed, {failed} failed{skipped}",
         verdicts.len() - failed
     );
     text
@@ -146,6 +157,7 @@ mod tests {
             fixture: None,
             promises: Vec::new(),
             exercised: Exercised::default(),
+            totals: Totals::default(),
             result,
         }
     }
@@ -153,6 +165,7 @@ mod tests {
     fn broken() -> Broken {
         Broken {
             failure: Failure::broken("anna/1 received #1 hello again"),
+            account: "anna/1: 0 delivered once; duplicated: #1\nafter #1: kills redis\n".into(),
             change: Some(Change::Flow("-a\n+b\n".into())),
             flow: "b\n".into(),
             log: "redis printed:\n  x\n".into(),
@@ -165,6 +178,8 @@ mod tests {
             failure(&verdict("area/it", Err(broken()))),
             "area/it\n  a teacher gets it once\n\n\
              contract broken: anna/1 received #1 hello again\n\n\
+             the account, and what was done to the system:\n  \
+             anna/1: 0 delivered once; duplicated: #1\n  after #1: kills redis\n\n\
              how the flow differs from the reviewed one:\n  -a\n  +b\n\n\
              redis printed:\n  x\n\n\
              next: mend the service and run `cargo verify area/it`; \
@@ -182,6 +197,22 @@ mod tests {
         assert_eq!(
             summary(&verdicts, &Skipped::default()),
             "  a          1 of   2  NOT KEPT\n  b/group    1 of   1  kept\n\n2 passed, 1 failed\n"
+        );
+    }
+
+    #[test]
+    fn the_summary_says_what_became_of_the_messages() {
+        let mut verdicts = [verdict("a/x", Ok(())), verdict("a/y", Ok(()))];
+        verdicts[0].totals.delivered = 5;
+        verdicts[1].totals.delivered = 2;
+        verdicts[1].totals.lost_with_notice = 1;
+        let summary = summary(&verdicts, &Skipped::default());
+        assert!(
+            summary.ends_with(
+                "\nmessages: 7 delivered once, 0 duplicated, 0 reordered, 0 lost silently, 1 lost with notice, \
+                 0 leaked\n2 passed, 0 failed\n"
+            ),
+            "{summary}"
         );
     }
 

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::audit::Exercised;
 use crate::breach::Breach;
 use crate::client::Client;
+use crate::ledger::Totals;
 use crate::profile::Profile;
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
@@ -45,6 +46,8 @@ pub struct Verdict {
     pub promises: Vec<String>,
     /// What of the contract was seen to happen.
     pub exercised: Exercised,
+    /// What became of the messages, of all its connections.
+    pub totals: Totals,
     /// Kept, or what went wrong, with the evidence.
     pub result: Result<(), Broken>,
 }
@@ -54,6 +57,8 @@ pub struct Verdict {
 pub struct Broken {
     /// Which of the three words, and the sentence.
     pub failure: Failure,
+    /// What became of each message of the connections whose account is not clean, and what was done to the system.
+    pub account: String,
     /// How the flow differs from the reviewed one, if it does.
     pub change: Option<Change>,
     /// The flow as far as it went.
@@ -138,8 +143,12 @@ impl Theatre {
     }
 
     async fn verdict(&self, scenario: &Scenario) -> Verdict {
-        let unstarted = |error: &StartError| (Exercised::default(), Err(Broken::unstarted(error)));
-        let (exercised, result) = match &scenario.own_system {
+        let unstarted = |error: &StartError| Played {
+            exercised: Exercised::default(),
+            totals: Totals::default(),
+            result: Err(Broken::unstarted(error)),
+        };
+        let played = match &scenario.own_system {
             None => match self.shared().await {
                 Ok(scene) => play_and_compare(scenario, scene).await,
                 Err(error) => unstarted(&error),
@@ -162,8 +171,9 @@ impl Theatre {
             title: scenario.title.clone(),
             fixture: scenario.fixture.clone(),
             promises: scenario.promises.clone(),
-            exercised,
-            result,
+            exercised: played.exercised,
+            totals: played.totals,
+            result: played.result,
         }
     }
 
@@ -194,6 +204,7 @@ impl Broken {
     fn unstarted(error: &StartError) -> Self {
         Self {
             failure: Failure::System(error.to_string()),
+            account: String::new(),
             change: None,
             flow: String::new(),
             log: String::new(),
@@ -201,8 +212,15 @@ impl Broken {
     }
 }
 
+/// What is left of a scenario that was played.
+struct Played {
+    exercised: Exercised,
+    totals: Totals,
+    result: Result<(), Broken>,
+}
+
 /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one.
-async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> (Exercised, Result<(), Broken>) {
+async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Played {
     // Only the reference says what the reviewed flows are: another system's leave nothing to review.
     let compare = match scene.system.is_reference() {
         true => snapshot::compare,
@@ -212,6 +230,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> (Exercised, Res
     let mark = scene.system.log_mark();
     let outcome = play_to_the_end(scenario, &stage).await;
     let exercised = stage.exercised();
+    let (totals, account) = stage.accounts();
     let mut redactor = stage.redactor();
     let text = stage.flow().text(&redactor);
     let mut log = || {
@@ -221,6 +240,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> (Exercised, Res
     let result = match outcome {
         Err(failure) => Err(Broken {
             failure: failure.redacted(&mut stage.redactor()),
+            account,
             change: changed(scenario, &text),
             log: log(),
             flow: text,
@@ -229,6 +249,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> (Exercised, Res
             Ok(()) => Ok(()),
             Err(change) => Err(Broken {
                 failure: unreviewed(&change),
+                account,
                 change: Some(change),
                 log: log(),
                 flow: text,
@@ -236,7 +257,11 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> (Exercised, Res
         },
     };
     stage.leave();
-    (exercised, result)
+    Played {
+        exercised,
+        totals,
+        result,
+    }
 }
 
 /// Waits until the websocket service no longer closes a good connection with 1011, which is how it says that it has not

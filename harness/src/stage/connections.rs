@@ -1,5 +1,7 @@
 //! How a scenario's users connect, and what an upgrade is answered.
 
+use std::sync::Arc;
+
 use contract::rules::{self, Service};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -7,7 +9,8 @@ use tokio_tungstenite::WebSocketStream;
 
 use super::{Stage, User, fence_of};
 use crate::client::{Answer, Client, Handshake, PATIENCE, shake_hands};
-use crate::flow::{Actor, Frame, Recorder};
+use crate::fault::Link;
+use crate::flow::{Actor, Entry, Frame, Recorder};
 use crate::raw_client::RawClient;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::system::Part;
@@ -15,8 +18,7 @@ use crate::system::Part;
 impl Stage {
     /// Connects `user` with a good token; anything but `101` breaks the contract.
     pub async fn connect(&self, user: &User) -> Outcome<Client> {
-        let token = self.token(user);
-        self.connect_to(&format!("/ws?token={token}"), user).await
+        self.connect_by(None, user).await
     }
 
     /// Connects as `user` with `path`; anything but `101` breaks the contract.
@@ -31,11 +33,45 @@ impl Stage {
         headers: Vec<(String, String)>,
         user: &User,
     ) -> Outcome<Client> {
+        let handshake = self.handshake(Service::Websocket, path, headers)?;
+        self.connect_as(handshake, None, user).await
+    }
+
+    /// Connects `user` with a good token over `link`; anything but `101` breaks the contract.
+    pub async fn connect_over(&self, link: &Link, user: &User) -> Outcome<Client> {
+        self.connect_by(Some(link), user).await
+    }
+
+    pub(super) async fn connect_by(&self, link: Option<&Link>, user: &User) -> Outcome<Client> {
+        let token = self.token(user);
+        let mut handshake = self.handshake(
+            Service::Websocket,
+            &format!("/ws?token={token}"),
+            Vec::new(),
+        )?;
+        if let Some(crowd) = &user.crowd {
+            handshake.path = format!("/ws?token=<token:{crowd}>");
+        }
+        if let Some(link) = link {
+            handshake.address = link.address();
+        }
+        self.connect_as(handshake, link, user).await
+    }
+
+    async fn connect_as(
+        &self,
+        handshake: Handshake,
+        link: Option<&Link>,
+        user: &User,
+    ) -> Outcome<Client> {
         let (name, offered, recorder) = self.client_lane(user);
-        let stream = self.upgraded(path, headers, &name, &recorder).await?;
+        if let Some(link) = link {
+            recorder.push(Entry::Note(format!("over {}", link.name())));
+        }
+        let stream = self.upgraded(&handshake, &name, &recorder).await?;
         let mut state = self.lock();
         let promise = (offered, state.ledger.len());
-        let client = start_client(&name, user, promise, stream, recorder);
+        let client = self.start_client(&name, user, promise, stream, recorder);
         state.clients.push(client.clone());
         Ok(client)
     }
@@ -56,8 +92,9 @@ impl Stage {
             let recorder = Recorder::default();
             let path = format!("/ws?token={}", self.token(user));
             let name = format!("{}, trying,", user.name);
-            let stream = self.upgraded(&path, Vec::new(), &name, &recorder).await?;
-            let client = start_client(&name, user, (0, 0), stream, recorder);
+            let handshake = self.handshake(Service::Websocket, &path, Vec::new())?;
+            let stream = self.upgraded(&handshake, &name, &recorder).await?;
+            let client = self.start_client(&name, user, (0, 0), stream, recorder);
             // One that is refused is closed at once, and may be before the ping is sent.
             let served =
                 client.send(Frame::Ping(Vec::new())).await.is_ok() && client.is_served(b"").await;
@@ -94,14 +131,12 @@ impl Stage {
 
     async fn upgraded(
         &self,
-        path: &str,
-        headers: Vec<(String, String)>,
+        handshake: &Handshake,
         name: &str,
         recorder: &Recorder,
     ) -> Outcome<WebSocketStream<TcpStream>> {
-        let handshake = self.handshake(Service::Websocket, path, headers)?;
         match self
-            .shake_hands(Service::Websocket, &handshake, recorder)
+            .shake_hands(Service::Websocket, handshake, recorder)
             .await?
         {
             Answer::Refused(response) => Err(Failure::broken(format!(
@@ -128,6 +163,7 @@ impl Stage {
         let actor = Actor::Client {
             user: user.name.clone(),
             offered,
+            crowd: user.crowd.clone(),
         };
         state.lanes.push((name.clone(), actor, recorder.clone()));
         (name, offered, recorder)
@@ -192,16 +228,19 @@ impl Stage {
         self.lock().audit.called(service, &call, &reply);
         Ok(answer)
     }
-}
 
-fn start_client(
-    name: &str,
-    user: &User,
-    promise: (usize, usize),
-    stream: WebSocketStream<TcpStream>,
-    recorder: Recorder,
-) -> Client {
-    let id = user.id.clone();
-    let is_fence = move |bytes: &[u8]| fence_of(&id, bytes);
-    Client::start(name, &user.name, promise, stream, recorder, is_fence)
+    fn start_client(
+        &self,
+        name: &str,
+        user: &User,
+        promise: (usize, usize),
+        stream: WebSocketStream<TcpStream>,
+        recorder: Recorder,
+    ) -> Client {
+        let (id, published) = (user.id.clone(), Arc::clone(&self.0.published));
+        let is_fence = move |bytes: &[u8]| fence_of(&id, bytes);
+        Client::start(
+            name, &user.name, promise, stream, recorder, published, is_fence,
+        )
+    }
 }

@@ -33,13 +33,14 @@ mod stock;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use crate::profile::{Profile, Ready, Service, Source, template};
+use crate::proxy::Proxy;
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
 use crate::token::{Issuer, Key};
@@ -92,6 +93,7 @@ pub struct System {
     profile: Profile,
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
+    redis_proxy: Option<Arc<Proxy>>,
 }
 
 /// The parts as this process reaches them.
@@ -119,7 +121,9 @@ impl System {
             (None, Runtime::Containers) => StandIns::start([0, 0, 0, 0].into(), [0; 4]).await?,
             (None, Runtime::Processes) => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
         };
+        let redis_proxy = settings.redis_proxy(stock.runtime()).await?;
         let plan = |surroundings: &Surroundings| {
+            let surroundings = &surroundings.behind(redis_proxy.as_deref());
             programs(profile, surroundings, &standins, &issuer, settings)
         };
         let (addresses, parts) = Parts::start(stock, plan, &redis_password, &log).await?;
@@ -134,7 +138,9 @@ impl System {
             profile: profile.clone(),
             log,
             parts: tokio::sync::Mutex::new(Some(parts)),
+            redis_proxy,
         };
+        system.lead_to_redis();
         system.until_ready().await
     }
 
@@ -149,6 +155,19 @@ impl System {
         let url = self.redis_url();
         let after_password = url.rsplit('@').next().unwrap_or_default();
         after_password.trim_start_matches("redis://").to_owned()
+    }
+
+    /// What stands between the services and Redis, if the settings ask for it.
+    pub fn redis_proxy(&self) -> Option<Arc<Proxy>> {
+        self.redis_proxy.clone()
+    }
+
+    /// The proxy before Redis, if there is one, leads to the Redis of this system from here on.
+    fn lead_to_redis(&self) {
+        if let Some(proxy) = &self.redis_proxy {
+            // A Redis that the harness starts is at an address of this machine.
+            proxy.forward_to(self.redis_address().parse());
+        }
     }
 
     /// Whether this is the reference system, whole.

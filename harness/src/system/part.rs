@@ -92,6 +92,7 @@ impl System {
         if let Some(address) = self.parts().await?.start_redis().await? {
             let url = format!("redis://:{}@{address}", self.redis_password);
             *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = url;
+            self.lead_to_redis();
         }
         Ok(())
     }

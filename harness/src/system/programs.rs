@@ -1,6 +1,11 @@
 //! The services' programs, and how a profile configures them.
 
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::{Runtime, StartError};
 use crate::profile::{Profile, Service, Source, template};
+use crate::proxy::Proxy;
 use crate::standin::{StandIn, StandIns};
 use crate::token::Issuer;
 
@@ -9,9 +14,11 @@ use crate::token::Issuer;
 pub struct Settings {
     websocket: Vec<(String, String)>,
     gateway: Vec<(String, String)>,
+    redis_behind_proxy: bool,
 }
 
 /// What a part needs to know of the others, as it sees them from where it runs.
+#[derive(Clone)]
 pub(super) struct Surroundings {
     pub redis_url: String,
     pub redis_password: String,
@@ -80,6 +87,52 @@ impl Settings {
     pub fn gateway(mut self, name: &str, value: &str) -> Self {
         self.gateway.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Puts a proxy of the harness between the services and Redis: for faults of the network. Backend services publish
+    /// past it.
+    pub fn redis_behind_proxy(mut self) -> Self {
+        self.redis_behind_proxy = true;
+        self
+    }
+
+    /// Whether they set variables.
+    pub fn set_variables(&self) -> bool {
+        !self.websocket.is_empty() || !self.gateway.is_empty()
+    }
+
+    pub(super) async fn redis_proxy(
+        &self,
+        runtime: Runtime,
+    ) -> Result<Option<Arc<Proxy>>, StartError> {
+        if !self.redis_behind_proxy {
+            return Ok(None);
+        }
+        let host = match runtime {
+            Runtime::Containers => Ipv4Addr::UNSPECIFIED,
+            Runtime::Processes => Ipv4Addr::LOCALHOST,
+        };
+        match Proxy::start(host.into()).await {
+            Ok(proxy) => Ok(Some(Arc::new(proxy))),
+            Err(error) => Err(StartError(format!("a proxy cannot listen: {error}"))),
+        }
+    }
+}
+
+impl Surroundings {
+    /// The same with `proxy` where Redis is, if there is one. It is on this machine, as the stand-ins are.
+    pub fn behind(&self, proxy: Option<&Proxy>) -> Self {
+        let Some(proxy) = proxy else {
+            return self.clone();
+        };
+        let credentials = match self.redis_url.rsplit_once('@') {
+            Some((before, _)) => format!("{before}@"),
+            None => "redis://".to_owned(),
+        };
+        Self {
+            redis_url: format!("{credentials}{}:{}", self.standin_host, proxy.port()),
+            ..self.clone()
+        }
     }
 }
 
