@@ -1,8 +1,10 @@
 //! Faults that a scenario injects into its own system, and what must become of the parts.
 //!
 //! - `link`: a stretch of network, through a proxy of the harness
+//! - `redis`: Redis killed, hung, started, and its subscribers thrown out
 
 mod link;
+mod redis;
 
 pub use link::Link;
 
@@ -14,7 +16,6 @@ use crate::client::{Answer, PATIENCE, shake_hands};
 use crate::fixture::Service;
 use crate::flow::{Actor, Entry, Recorder};
 use crate::http::Call;
-use crate::runner::until_accepting;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::stage::{Stage, User};
 use crate::standin::Trouble;
@@ -24,22 +25,6 @@ use crate::system::Part;
 const METRIC_INTERVAL: Duration = Duration::from_millis(15);
 
 impl Stage {
-    /// Kills Redis: every connection to it is gone, and nothing listens where it was.
-    pub async fn kill_redis(&self) -> Outcome {
-        self.operator_notes("kills redis");
-        self.of_system(self.system().kill(Part::Redis).await)
-    }
-
-    /// Starts Redis again, empty, and waits until the websocket service has found it by itself.
-    pub async fn start_redis(&self) -> Outcome {
-        self.operator_notes("starts redis again");
-        self.of_system(self.system().start_redis().await)?;
-        self.lines().reopen(self.system()).await?;
-        until_accepting(self.system(), self.lines())
-            .await
-            .map_err(|failure| Failure::broken(format!("redis is back, and {failure}")))
-    }
-
     /// Sends SIGTERM to `part`.
     pub async fn terminate(&self, part: Part) -> Outcome {
         self.operator_notes(&format!("sends SIGTERM to {part}"));

@@ -101,6 +101,11 @@ impl Lines {
         Ok(Self { redis, http, rules })
     }
 
+    fn redis(&self) -> MultiplexedConnection {
+        let shared = self.redis.lock();
+        shared.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn http(&self) -> &reqwest::Client {
         &self.http
     }
@@ -359,13 +364,15 @@ impl Stage {
         recorder
     }
 
+    /// Sends one command to Redis, past any proxy; what it answers is nobody's business.
+    pub(crate) async fn tell_redis(&self, command: &redis::Cmd) -> Outcome {
+        let told = command.exec_async(&mut self.0.lines.redis()).await;
+        told.map_err(|error| Failure::System(format!("Redis refused a command: {error}")))
+    }
+
     async fn send(&self, pipeline: &redis::Pipeline) -> Outcome {
-        let mut redis = {
-            let shared = self.0.lines.redis.lock();
-            shared.unwrap_or_else(PoisonError::into_inner).clone()
-        };
         pipeline
-            .query_async::<Vec<i64>>(&mut redis)
+            .query_async::<Vec<i64>>(&mut self.0.lines.redis())
             .await
             .map(|_| ())
             .map_err(|error| Failure::System(format!("Redis did not take a message: {error}")))

@@ -87,6 +87,16 @@ impl System {
         }
     }
 
+    /// Stops `part` where it is: it keeps its connections and does nothing, until [`resume`](Self::resume).
+    pub async fn pause(&self, part: Part) -> Result<(), String> {
+        self.parts().await?.signal(part, "SIGSTOP").await
+    }
+
+    /// Lets `part`, which was paused, go on.
+    pub async fn resume(&self, part: Part) -> Result<(), String> {
+        self.parts().await?.signal(part, "SIGCONT").await
+    }
+
     /// Starts Redis, empty, where the services look for it.
     pub async fn start_redis(&self) -> Result<(), String> {
         if let Some(address) = self.parts().await?.start_redis().await? {
