@@ -116,9 +116,9 @@ impl Theatre {
         Ok(())
     }
 
-    /// Where the systems run.
-    pub fn runtime(&self) -> Runtime {
-        self.stock.runtime()
+    /// Where the systems' parts run.
+    pub fn places(&self) -> String {
+        self.stock.places()
     }
 
     /// Keeps the systems up until a signal comes, which takes them down and ends the process with `status`.
@@ -192,7 +192,7 @@ impl Theatre {
         match opened.await {
             Ok(lines) => Ok(Scene { system, lines }),
             Err(failure) => {
-                let log = system.log_tail(Part::WebsocketService);
+                let log = system.last_words(Part::WebsocketService).await;
                 self.run.end(&system).await;
                 Err(StartError(format!("{failure}\n{log}")))
             }

@@ -49,7 +49,7 @@ pub struct Arguments {
     #[arg(long)]
     list: bool,
 
-    /// Where the system runs: containers, or processes [default: containers where an engine answers]
+    /// Where the suite's own parts run: containers, or processes [default: containers where an engine answers]
     /// [env: HARNESS_RUNTIME]
     #[arg(long, value_name = "RUNTIME")]
     runtime: Option<Runtime>,
@@ -89,12 +89,12 @@ pub fn run(arguments: &Arguments) -> Status {
         Err(error) => return usage(&error.to_string()),
     };
     let chosen = match runtime(arguments.runtime) {
-        Ok(Some(Runtime::Containers)) if !profile.is_reference() => {
-            return usage("containers are for the whole reference system: use --runtime processes");
-        }
         Ok(chosen) => chosen,
         Err(message) => return usage(&message),
     };
+    if let Some(reason) = chosen.and_then(|runtime| profile.refuses(runtime)) {
+        return usage(&reason);
+    }
     let (selected, skipped) = playable(selected, &profile);
     if arguments.check_profile {
         println!("{}: nothing is wrong with it", profile.file);
@@ -162,9 +162,9 @@ async fn verify(
     };
     let count = selected.len();
     eprintln!(
-        "up in {} after {:.1} s; playing {count} scenario{}",
-        theatre.runtime(),
+        "up after {:.1} s ({}); playing {count} scenario{}",
         began.elapsed().as_secs_f64(),
+        theatre.places(),
         if count == 1 { "" } else { "s" }
     );
     let verdicts = play(&theatre, selected).await;

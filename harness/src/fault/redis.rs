@@ -15,7 +15,7 @@ impl Stage {
     /// Starts Redis again, empty, and waits until the websocket service has found it by itself.
     pub async fn start_redis(&self) -> Outcome {
         self.operator_notes("starts redis again");
-        self.of_system(self.system().start_redis().await)?;
+        self.of_system(self.system().start_part(Part::Redis).await)?;
         self.lines().reopen(self.system()).await?;
         self.until_redis_is_found("redis is back").await
     }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroU16;
 use std::path::Path;
 
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
 use super::template;
-use super::{Capability, Profile, Ready, Service, Source, StandInPorts};
+use super::{Capability, Image, Profile, Ready, Service, Source, StandInPorts};
 use crate::fixture::{FixtureError, nearest, with_suggestion};
 use crate::token::Key;
 
@@ -32,6 +33,8 @@ struct Redis {
     url: Option<String>,
     command: Option<Vec<String>>,
     image: Option<String>,
+    port: Option<NonZeroU16>,
+    arguments: Option<Vec<String>>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
 }
@@ -42,6 +45,8 @@ struct Websocket {
     url: Option<String>,
     command: Option<Vec<String>>,
     image: Option<String>,
+    port: Option<NonZeroU16>,
+    arguments: Option<Vec<String>>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
     #[serde(default = "healthz")]
@@ -56,6 +61,8 @@ struct Gateway {
     url: Option<String>,
     command: Option<Vec<String>>,
     image: Option<String>,
+    port: Option<NonZeroU16>,
+    arguments: Option<Vec<String>>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
     #[serde(default = "healthz")]
@@ -140,6 +147,8 @@ struct Part {
     url: Option<String>,
     command: Option<Vec<String>>,
     image: Option<String>,
+    port: Option<NonZeroU16>,
+    arguments: Option<Vec<String>>,
     environment: BTreeMap<String, String>,
     ready: String,
 }
@@ -152,6 +161,8 @@ impl Text<'_> {
             url: redis.url,
             command: redis.command,
             image: redis.image,
+            port: redis.port,
+            arguments: redis.arguments,
             environment: redis.environment,
             ready: "tcp".to_owned(),
         })?;
@@ -169,6 +180,8 @@ impl Text<'_> {
                 url: part.url,
                 command: part.command,
                 image: part.image,
+                port: part.port,
+                arguments: part.arguments,
                 environment: part.environment,
                 ready: part.ready,
             })
@@ -179,6 +192,8 @@ impl Text<'_> {
                 url: part.url,
                 command: part.command,
                 image: part.image,
+                port: part.port,
+                arguments: part.arguments,
                 environment: part.environment,
                 ready: part.ready,
             })
@@ -250,33 +265,48 @@ impl Text<'_> {
 
     fn service(&self, part: Part) -> Result<Service, FixtureError> {
         let section = part.section;
-        if part.image.is_some() {
-            let problem =
-                "images are not supported yet: start the part with `command`, or give its `url`";
-            return Err(self.wrong(section, "image", problem));
-        }
-        let source = match (part.url, part.command) {
-            (Some(_), Some(_)) => {
-                let problem = "a part has `url` or `command`, and not both: keep one";
-                return Err(self.wrong(section, "url", problem));
+        if part.image.is_none() {
+            for (key, given) in [
+                ("port", part.port.is_some()),
+                ("arguments", part.arguments.is_some()),
+            ] {
+                if given {
+                    let problem =
+                        "is of an image's container, and the part has no `image`: leave it out";
+                    return Err(self.wrong(section, key, problem));
+                }
             }
-            (Some(url), None) if !part.environment.is_empty() => {
-                let _ = url;
+        }
+        let source = match (part.url, part.command, part.image) {
+            (None, None, None) => Source::Own,
+            (Some(_), None, None) if !part.environment.is_empty() => {
                 let problem =
                     "a part at a url is not started here, so it gets no environment: leave it out";
                 return Err(self.wrong(section, "environment", problem));
             }
-            (Some(url), None) => Source::Url(self.address(section, &url)?),
-            (None, Some(command)) if command.first().is_none_or(String::is_empty) => {
+            (Some(url), None, None) => Source::Url(self.address(section, &url)?),
+            (None, Some(command), None) if command.first().is_none_or(String::is_empty) => {
                 let problem = "a command is the program and its arguments, as in [\"python3\", \"service.py\"]";
                 return Err(self.wrong(section, "command", problem));
             }
-            (None, Some(command)) => Source::Command(command),
-            (None, None) => Source::Own,
+            (None, Some(command), None) => Source::Command(command),
+            (None, None, Some(name)) => Source::Image(Image {
+                name: name
+                    .parse()
+                    .map_err(|problem: String| self.wrong(section, "image", problem))?,
+                port: part.port,
+                arguments: part.arguments,
+            }),
+            (url, _, _) => {
+                let key = if url.is_some() { "url" } else { "command" };
+                let problem = "a part has one of `image`, `command` and `url`: keep one";
+                return Err(self.wrong(section, key, problem));
+            }
         };
         let arguments = match &source {
-            Source::Command(command) => command.as_slice(),
-            _ => &[],
+            Source::Command(words) => words.as_slice(),
+            Source::Image(image) => image.arguments.as_deref().unwrap_or_default(),
+            Source::Own | Source::Url(_) => &[],
         };
         for template in part.environment.values().chain(arguments) {
             self.check_names(template)?;
@@ -481,8 +511,8 @@ mod tests {
     )]
     #[case::unknown_key(
         "[redis]\n[gateway]\nreddy = \"tcp\"",
-        "p.toml:3: unknown field `reddy`, expected one of `url`, `command`, `image`, `environment`, `ready`; \
-         did you mean `ready`?"
+        "p.toml:3: unknown field `reddy`, expected one of `url`, `command`, `image`, `port`, `arguments`, \
+         `environment`, `ready`; did you mean `ready`?"
     )]
     #[case::another_type(
         "[websocket]\ncommand = \"run\"",
@@ -497,13 +527,33 @@ mod tests {
         "[redis]",
         "p.toml: there is nothing to verify: a profile has [websocket], [gateway] or both"
     )]
-    #[case::image(
-        "[websocket]\nimage = \"x\"",
-        "p.toml:2: [websocket] image: images are not supported yet: start the part with `command`, or give its `url`"
+    #[case::no_image(
+        "[websocket]\nimage = \"my service\"",
+        "p.toml:2: [websocket] image: an image is its name and tag, as in \"my-service:1.0\"; it is \"my service\""
+    )]
+    #[case::port_of_a_command(
+        "[websocket]\ncommand = [\"x\", \"{port}\"]\nport = 80",
+        "p.toml:3: [websocket] port: is of an image's container, and the part has no `image`: leave it out"
+    )]
+    #[case::arguments_of_our_own(
+        "[redis]\narguments = []\n[websocket]",
+        "p.toml:2: [redis] arguments: is of an image's container, and the part has no `image`: leave it out"
+    )]
+    #[case::no_port_at_all(
+        "[websocket]\nimage = \"x\"\nport = 0",
+        "p.toml:3: invalid value: integer `0`, expected a nonzero u16"
+    )]
+    #[case::unknown_name_in_arguments(
+        "[websocket]\nimage = \"x\"\narguments = [\"--port={prt}\"]",
+        "p.toml:3: {prt} stands for nothing; did you mean {port}?"
     )]
     #[case::two_sources(
         "[websocket]\nurl = \"ws://h\"\ncommand = [\"x\"]",
-        "p.toml:2: [websocket] url: a part has `url` or `command`, and not both: keep one"
+        "p.toml:2: [websocket] url: a part has one of `image`, `command` and `url`: keep one"
+    )]
+    #[case::image_and_command(
+        "[websocket]\nimage = \"x\"\ncommand = [\"x\"]",
+        "p.toml:3: [websocket] command: a part has one of `image`, `command` and `url`: keep one"
     )]
     #[case::empty_command(
         "[websocket]\ncommand = []",
@@ -560,6 +610,10 @@ mod tests {
         "p.toml:2: [standins]: the stand-ins have fixed ports only for a gateway at a url: leave the section out"
     )]
     #[case::good("[websocket]", "nothing")]
+    #[case::image(
+        "[websocket]\nimage = \"x:1\"\nport = 80\narguments = [\"{origin}\"]",
+        "nothing"
+    )]
     fn a_bad_profile_is_told_with_place_and_remedy(#[case] text: &str, #[case] message: &str) {
         assert_eq!(wrong(text), message);
     }

@@ -2,11 +2,12 @@
 //!
 //! - `run`: the systems of one run, and what a signal does to them
 //! - `stock`: what systems are started from
-//! - `programs`: the services' programs and how they are configured
+//! - `plan`: what a system will be: where each part listens, and what it is told of the others
+//! - `programs`: one part as it is started
 //! - `part`: one part of a running system: ended, killed, started again
 //! - `containers`: parts in containers, through testcontainers
 //! - `engine`: what is asked of the container engine itself: images, networks, remains
-//! - `processes`: the same parts as child processes
+//! - `processes`: parts as child processes
 //! - `children`: child processes that do not outlive this one
 //! - `binaries`: the services' programs, built by cargo
 //! - `image`: an image from a program and its libraries
@@ -23,6 +24,7 @@ mod image;
 mod log;
 mod owner;
 mod part;
+mod plan;
 mod processes;
 mod programs;
 mod redis_package;
@@ -33,13 +35,13 @@ mod stock;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use crate::profile::{Profile, Ready, Service, Source, template};
+use crate::profile::{Profile, Ready, Service, template};
 use crate::proxy::Proxy;
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
@@ -49,8 +51,8 @@ pub use log::Mark;
 pub(crate) use part::EXIT_DEADLINE;
 use part::Parts;
 pub use part::{Exit, Part};
+use plan::Plan;
 pub use programs::{ORIGIN, Settings};
-use programs::{Program, Surroundings, programs};
 pub use redis_server::{RedisServer, StoppedRedis};
 pub use run::Run;
 pub use stock::Stock;
@@ -60,7 +62,7 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
 const READY_INTERVAL: Duration = Duration::from_millis(15);
 
-/// Where the parts run.
+/// Where the suite's own parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
     /// In containers, on a network of their own.
@@ -87,20 +89,24 @@ pub struct System {
     pub issuer: Issuer,
     /// The password that a Redis asks for that the harness started.
     pub redis_password: String,
-    /// Where the parts run.
-    pub runtime: Runtime,
-    redis: Mutex<String>,
+    redis_url: String,
+    second_websocket: Option<SocketAddr>,
+    redis_pair: Option<RedisPair>,
     profile: Profile,
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
     redis_proxy: Option<Arc<Proxy>>,
 }
 
-/// The parts as this process reaches them.
-struct Addresses {
-    redis_url: String,
-    websocket: Option<SocketAddr>,
-    gateway: Option<SocketAddr>,
+/// Two Redis servers, the first one and a spare one.
+#[derive(Clone, Debug)]
+pub struct RedisPair {
+    /// The spare one as this process reaches it, with its password if it has one.
+    pub spare_url: String,
+    /// Where this process reaches each, and the services through a proxy.
+    pub addresses: [SocketAddr; 2],
+    /// Where each finds the other: host and port of the first, and of the second.
+    pub among_equals: [(String, u16); 2],
 }
 
 impl System {
@@ -115,46 +121,52 @@ impl System {
             key: profile.key.clone().unwrap_or_else(|| Key::Secret(secret())),
         };
         let log = Log::default();
-        // A container reaches this machine through the engine's gateway, not through its loopback.
-        let standins = match (&profile.standins, stock.runtime()) {
-            (Some(fixed), _) => StandIns::start(fixed.host, fixed.ports()).await?,
-            (None, Runtime::Containers) => StandIns::start([0, 0, 0, 0].into(), [0; 4]).await?,
-            (None, Runtime::Processes) => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
+        let standins = match &profile.standins {
+            Some(fixed) => StandIns::start(fixed.host, fixed.ports()).await?,
+            // A container reaches this machine through the engine's gateway, not through its loopback.
+            None if stock.image(Part::ApiGateway).is_some() => {
+                StandIns::start([0, 0, 0, 0].into(), [0; 4]).await?
+            }
+            None => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
         };
-        let redis_proxy = settings.redis_proxy(stock.runtime()).await?;
-        let plan = |surroundings: &Surroundings| {
-            let surroundings = &surroundings.behind(redis_proxy.as_deref());
-            programs(profile, surroundings, &standins, &issuer, settings)
+        let redis_proxy = match settings.is_redis_behind_proxy() {
+            true => Some(Arc::new(stock.proxy().await?)),
+            false => None,
         };
-        let (addresses, parts) = Parts::start(stock, plan, &redis_password, &log).await?;
+        let proxy = redis_proxy.as_deref();
+        let plan = Plan::new(stock, &standins, &issuer, &redis_password, proxy, settings).await?;
+        let (websocket, gateway) = (plan.websocket, plan.gateway);
+        let redis_url = plan.redis_url.clone();
+        let redis_pair = RedisPair::of(&plan);
+        if let (Some(proxy), Some(redis)) = (proxy, plan.address(Part::Redis)) {
+            proxy.forward_to([redis]);
+        }
         let system = Self {
-            websocket: addresses.websocket,
-            gateway: addresses.gateway,
+            websocket,
+            gateway,
             standins,
             issuer,
             redis_password,
-            runtime: stock.runtime(),
-            redis: Mutex::new(addresses.redis_url),
+            redis_url,
+            second_websocket: plan.address(Part::SecondWebsocketService),
+            redis_pair,
             profile: profile.clone(),
+            parts: tokio::sync::Mutex::new(Some(Parts::start(stock, plan, &log).await?)),
             log,
-            parts: tokio::sync::Mutex::new(Some(parts)),
             redis_proxy,
         };
-        system.lead_to_redis();
         system.until_ready().await
     }
 
-    /// Redis as this process reaches it now: `redis://:password@host:port`.
-    pub fn redis_url(&self) -> String {
-        let url = self.redis.lock().unwrap_or_else(PoisonError::into_inner);
-        url.clone()
+    /// Redis as this process reaches it, with its password if it has one: `redis://:password@host:port`.
+    pub fn redis_url(&self) -> &str {
+        &self.redis_url
     }
 
     /// The same without its password: `host:port`.
-    pub fn redis_address(&self) -> String {
-        let url = self.redis_url();
-        let after_password = url.rsplit('@').next().unwrap_or_default();
-        after_password.trim_start_matches("redis://").to_owned()
+    pub fn redis_address(&self) -> &str {
+        let after_password = self.redis_url.rsplit('@').next().unwrap_or_default();
+        after_password.trim_start_matches("redis://")
     }
 
     /// What stands between the services and Redis, if the settings ask for it.
@@ -162,12 +174,9 @@ impl System {
         self.redis_proxy.clone()
     }
 
-    /// The proxy before Redis, if there is one, leads to the Redis of this system from here on.
-    fn lead_to_redis(&self) {
-        if let Some(proxy) = &self.redis_proxy {
-            // A Redis that the harness starts is at an address of this machine.
-            proxy.forward_to(self.redis_address().parse());
-        }
+    /// The first Redis and the spare one, where the harness starts Redis.
+    pub fn redis_pair(&self) -> Option<&RedisPair> {
+        self.redis_pair.as_ref()
     }
 
     /// Whether this is the reference system, whole.
@@ -180,7 +189,8 @@ impl System {
         let address = match part {
             Part::WebsocketService => self.websocket,
             Part::ApiGateway => self.gateway,
-            Part::Redis | Part::SecondWebsocketService => None,
+            Part::SecondWebsocketService => self.second_websocket,
+            Part::Redis | Part::SecondRedis => None,
         };
         let words = || format!("{part} is not in the profile: the scenario should say its needs");
         address.ok_or_else(|| Failure::Bug(words()))
@@ -189,13 +199,13 @@ impl System {
     /// Whether the harness starts `part`: one of somebody else's runs already.
     pub fn starts(&self, part: Part) -> bool {
         let service = match part {
-            Part::Redis => Some(&self.profile.redis),
+            Part::Redis | Part::SecondRedis => Some(&self.profile.redis),
             Part::WebsocketService | Part::SecondWebsocketService => {
                 self.profile.websocket.as_ref()
             }
             Part::ApiGateway => self.profile.gateway.as_ref(),
         };
-        service.is_some_and(|service| !matches!(service.source, Source::Url(_)))
+        service.is_some_and(|service| service.url().is_none())
     }
 
     /// The channel that backend services publish to for the user with this id (contract, Backplane).
@@ -277,7 +287,7 @@ impl System {
             let Err(trouble) = ready(&service.ready, address, http).await else {
                 return Ok(());
             };
-            if let Source::Url(authority) = &service.source {
+            if let Some(authority) = service.url() {
                 return Err(StartError(format!(
                     "{part} at {authority} cannot be used: {trouble}; check its url and `ready` in {}",
                     self.profile.file
@@ -286,14 +296,14 @@ impl System {
             if let Some(exit) = self.exit(part).await {
                 return Err(StartError(format!(
                     "{part} {exit}\n{}",
-                    self.log_tail(part)
+                    self.last_words(part).await
                 )));
             }
             if Instant::now() > deadline {
                 return Err(StartError(format!(
                     "{part} was not ready after {} s: {trouble}\n{}",
                     START_DEADLINE.as_secs(),
-                    self.log_tail(part)
+                    self.last_words(part).await
                 )));
             }
             sleep(READY_INTERVAL).await;
@@ -317,6 +327,20 @@ async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Re
             };
             Err(format!("GET {url} should answer 200 and gave {got}"))
         }
+    }
+}
+
+impl RedisPair {
+    fn of(plan: &Plan) -> Option<Self> {
+        let (first, second) = (Part::Redis, Part::SecondRedis);
+        Some(Self {
+            spare_url: plan.spare_redis_url.clone()?,
+            addresses: [plan.address(first)?, plan.address(second)?],
+            among_equals: [
+                plan.address_among_equals(first)?,
+                plan.address_among_equals(second)?,
+            ],
+        })
     }
 }
 

@@ -7,24 +7,17 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use super::programs::OwnProgram;
 use super::{StartError, owner};
 
 /// What the name of a directory begins with in which a package is being unpacked; its owner follows.
 const WORK: &str = "redis-unpack ";
 
-/// A Redis server's program, and where it finds libraries that the system may lack.
-#[derive(Clone)]
-pub(super) struct RedisProgram {
-    pub program: PathBuf,
-    /// `None` for an installed Redis, which needs no help.
-    pub libraries: Option<PathBuf>,
-}
-
 /// The Redis server of this machine, or else the package's, unpacked below the target directory.
-pub(super) async fn provide(say: &(dyn Fn(&str) + Sync)) -> Result<RedisProgram, StartError> {
+pub(super) async fn provide(say: &(dyn Fn(&str) + Sync)) -> Result<OwnProgram, StartError> {
     if let Some(program) = on_path("redis-server") {
-        return Ok(RedisProgram {
-            program,
+        return Ok(OwnProgram {
+            path: program,
             libraries: None,
         });
     }
@@ -38,8 +31,8 @@ pub(super) async fn provide(say: &(dyn Fn(&str) + Sync)) -> Result<RedisProgram,
         })?;
     }
     let libraries = library_directory(&home);
-    Ok(RedisProgram {
-        program: home.join("usr/bin/redis-server"),
+    Ok(OwnProgram {
+        path: home.join("usr/bin/redis-server"),
         libraries,
     })
 }
