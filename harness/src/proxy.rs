@@ -15,7 +15,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
@@ -165,7 +166,7 @@ async fn join(client: TcpStream, shared: Arc<Shared>) {
     let orders = shared.order.subscribe();
     let born = *orders.borrow();
     let server = match shared.next_server().filter(|_| !born.refusing) {
-        Some(server) => timeout(CONNECT_DEADLINE, TcpStream::connect(server)).await,
+        Some(server) => timeout(CONNECT_DEADLINE, connect(server)).await,
         None => Ok(Err(io::ErrorKind::ConnectionRefused.into())),
     };
     match server {
@@ -173,6 +174,20 @@ async fn join(client: TcpStream, shared: Arc<Shared>) {
         // Fails only for a connection that is gone.
         _ => drop(client.set_zero_linger()),
     }
+}
+
+/// A connection to `server` as over a real network. A loopback's segments of 64 KiB let the kernel hold megabytes for whoever
+/// reads slowly, and nobody would notice.
+async fn connect(server: SocketAddr) -> io::Result<TcpStream> {
+    const SEGMENT: u32 = 1400;
+    const BUFFER: u32 = 16 * 1024;
+    let socket = match server {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_recv_buffer_size(BUFFER)?;
+    SockRef::from(&socket).set_tcp_mss(SEGMENT)?;
+    socket.connect(server).await
 }
 
 #[cfg(test)]
@@ -186,7 +201,7 @@ mod tests {
     /// A proxy, and a client and a server that it joins.
     async fn joined() -> (Proxy, TcpStream, TcpStream) {
         let (proxy, listener) = started().await;
-        let (client, server) = connect(&proxy, &listener).await;
+        let (client, server) = joined_by(&proxy, &listener).await;
         (proxy, client, server)
     }
 
@@ -197,7 +212,7 @@ mod tests {
         (proxy, listener)
     }
 
-    async fn connect(proxy: &Proxy, listener: &TcpListener) -> (TcpStream, TcpStream) {
+    async fn joined_by(proxy: &Proxy, listener: &TcpListener) -> (TcpStream, TcpStream) {
         let client = TcpStream::connect(proxy.address).await.unwrap();
         let (server, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
         (client, server)
@@ -303,7 +318,7 @@ mod tests {
     #[tokio::test]
     async fn who_is_refused_is_reset_and_the_others_stay() {
         let (proxy, listener) = started().await;
-        let (mut client, mut server) = connect(&proxy, &listener).await;
+        let (mut client, mut server) = joined_by(&proxy, &listener).await;
         proxy.refuse();
         let mut refused = TcpStream::connect(proxy.address).await.unwrap();
         let reset = Some(io::ErrorKind::ConnectionReset);
@@ -311,7 +326,7 @@ mod tests {
         server.write_all(b"still here").await.unwrap();
         assert_eq!(read(&mut client, 10).await, "still here");
         proxy.resume();
-        connect(&proxy, &listener).await;
+        joined_by(&proxy, &listener).await;
     }
 
     #[tokio::test]
@@ -319,11 +334,11 @@ mod tests {
         let (proxy, first) = started().await;
         let second = TcpListener::bind("127.0.0.1:0").await.unwrap();
         proxy.forward_to([&first, &second].map(|listener| listener.local_addr().unwrap()));
-        connect(&proxy, &first).await;
-        connect(&proxy, &second).await;
-        connect(&proxy, &first).await;
+        joined_by(&proxy, &first).await;
+        joined_by(&proxy, &second).await;
+        joined_by(&proxy, &first).await;
         proxy.forward_to([second.local_addr().unwrap()]);
-        connect(&proxy, &second).await;
+        joined_by(&proxy, &second).await;
         drop(second);
         let mut nobody = TcpStream::connect(proxy.address).await.unwrap();
         assert_eq!(

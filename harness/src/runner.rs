@@ -1,5 +1,6 @@
 //! One scenario played, from stage to verdict.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,6 +91,9 @@ impl Theatre {
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
         crate::panics::mask_messages();
+        // Thousands of connections need more open files than a shell often allows, here and in the processes started from
+        // here. Where no more are to be had the scenarios that need them tell.
+        let _ = rlimit::increase_nofile_limit(u64::MAX);
         let run = Run::begin()
             .map_err(|error| StartError(format!("no signal can be handled: {error}")))?;
         Ok(Self {
@@ -186,7 +190,9 @@ impl Theatre {
         let system = self.run.start(&self.stock, settings).await?;
         let opened = async {
             let lines = Lines::open(&system).await?;
-            until_accepting(&system, &lines).await?;
+            if let Some(address) = system.websocket {
+                until_accepting(&system, &lines, address).await?;
+            }
             Ok::<_, Failure>(lines)
         };
         match opened.await {
@@ -264,18 +270,19 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Played {
     }
 }
 
-/// Waits until the websocket service no longer closes a good connection with 1011, which is how it says that it has not
+/// Waits until the websocket service at `address` no longer closes a good connection with 1011, which is how it says that it has not
 /// yet reached Redis. One that serves nobody at all is no system to play scenarios on; whatever else it does is for the
 /// scenarios to judge.
-pub(crate) async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outcome {
-    if system.websocket.is_none() {
-        return Ok(());
-    }
+pub(crate) async fn until_accepting(
+    system: &Arc<System>,
+    lines: &Lines,
+    address: SocketAddr,
+) -> Outcome {
     let deadline = Instant::now() + ACCEPT_DEADLINE;
     loop {
         let stage = Stage::new(Arc::clone(system), lines.clone());
         let probe = stage.user("probe");
-        let served = match stage.connect(&probe).await {
+        let served = match stage.connect_at(address, &probe).await {
             Ok(client) => {
                 // How it went shows in the end of the connection alone.
                 let _ = stage.settle().await;

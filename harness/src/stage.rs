@@ -31,6 +31,7 @@ use crate::client::Client;
 use crate::fixture::Message;
 use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
 use crate::ledger::{Ledger, Telling};
+use crate::proxy::Proxy;
 use crate::redaction::Redactor;
 use crate::scenario::{Failure, Outcome};
 use crate::system::{Part, System};
@@ -81,8 +82,10 @@ struct State {
     redactor: Redactor,
     users: BTreeMap<String, User>,
     clients: Vec<Client>,
-    /// How many messages had been published when a client's lane last told of numbered ones.
+    /// How many numbered messages a client had got when its lane last told of them.
     told: BTreeMap<String, usize>,
+    /// The networks that clients connect over.
+    networks: Vec<Arc<Proxy>>,
     /// What was done to the system, and how many messages had been published before it.
     faults: Vec<(usize, String)>,
 }
@@ -112,9 +115,13 @@ impl Lines {
 
     /// Connects anew to a Redis that was started again.
     pub(crate) async fn reopen(&self, system: &System) -> Outcome {
-        let opened = connection(system).await?;
-        *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = opened;
+        self.publish_at(connection(system).await?);
         Ok(())
+    }
+
+    /// From here on publishes over `connection`.
+    pub(crate) fn publish_at(&self, connection: MultiplexedConnection) {
+        *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = connection;
     }
 }
 
@@ -175,6 +182,7 @@ impl Stage {
             users: BTreeMap::new(),
             clients: Vec::new(),
             told: BTreeMap::new(),
+            networks: Vec::new(),
             faults: Vec::new(),
         };
         Self(Arc::new(Inner {
@@ -319,6 +327,11 @@ impl Stage {
         state.faults.push((published, words.to_owned()));
     }
 
+    /// Keeps a network of clients up until the stage is left.
+    pub(crate) fn keep(&self, network: Arc<Proxy>) {
+        self.lock().networks.push(network);
+    }
+
     /// The flow so far.
     pub fn flow(&self) -> Flow {
         let state = self.lock();
@@ -343,7 +356,11 @@ impl Stage {
 
     /// Ends the stage: closes what is open and forgets what the stand-ins keep for it.
     pub fn leave(&self) {
-        self.lock().clients.clear();
+        {
+            let mut state = self.lock();
+            state.clients.clear();
+            state.networks.clear();
+        }
         for standin in self.0.system.standins.all() {
             standin.leave(&self.0.mark);
         }

@@ -18,17 +18,20 @@ pub struct Link {
 }
 
 impl Stage {
-    /// A network between clients and the websocket service, called `name` in flows. It is there as long as the link is.
+    /// A network between clients and the websocket service, called `name` in flows. It is there as long as the
+    /// stage is.
     pub async fn network(&self, name: &str) -> Outcome<Link> {
         let service = self.system().address(Part::WebsocketService)?;
         let proxy = Proxy::start(Ipv4Addr::LOCALHOST.into()).await;
         let proxy =
             proxy.map_err(|error| Failure::Bug(format!("a proxy cannot listen: {error}")))?;
         proxy.forward_to([service]);
+        let proxy = Arc::new(proxy);
+        self.keep(Arc::clone(&proxy));
         Ok(Link {
             stage: self.clone(),
             name: name.to_owned(),
-            proxy: Arc::new(proxy),
+            proxy,
         })
     }
 
@@ -58,9 +61,20 @@ impl Link {
         (Ipv4Addr::LOCALHOST, self.proxy.port()).into()
     }
 
+    /// New connections go to these websocket services, by turns. Those that are there stay.
+    pub fn lead_to(&self, services: &[Part]) -> Outcome {
+        let addresses = services
+            .iter()
+            .map(|part| self.stage.system().address(*part));
+        let addresses: Vec<SocketAddr> = addresses.collect::<Outcome<_>>()?;
+        let names: Vec<&str> = services.iter().map(|part| part.name()).collect();
+        self.forward_to(&names.join(" and "), addresses);
+        Ok(())
+    }
+
     /// See [`Proxy::forward_to`]; `words` say where that is.
     pub(crate) fn forward_to(&self, words: &str, servers: impl IntoIterator<Item = SocketAddr>) {
-        self.note(&format!("leads to {words} from here on"));
+        self.note(&format!("new connections go to {words}"));
         self.proxy.forward_to(servers);
     }
 

@@ -1,6 +1,5 @@
 //! Redis killed, hung, started, and its subscribers thrown out.
 
-use crate::runner::until_accepting;
 use crate::scenario::{Failure, Outcome};
 use crate::stage::Stage;
 use crate::system::Part;
@@ -41,14 +40,8 @@ impl Stage {
         self.tell_redis(&command).await
     }
 
-    /// Waits until the websocket service serves clients: it has found Redis by itself.
-    pub async fn until_served(&self) -> Outcome {
-        self.until_redis_is_found("nothing is in its way").await
-    }
-
     async fn until_redis_is_found(&self, words: &str) -> Outcome {
-        until_accepting(self.system(), self.lines())
-            .await
-            .map_err(|failure| Failure::broken(format!("{words}, and {failure}")))
+        let found = self.until_served().await;
+        found.map_err(|failure| Failure::broken(format!("{words}, and {failure}")))
     }
 }

@@ -114,9 +114,10 @@ impl Printer<'_> {
         groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
         for group in groups {
             let (count, all) = (group.len(), lanes.len());
-            let what = match count == all {
-                true => format!("{all} WebSocket clients, all alike"),
-                false => format!("{count} of {all} WebSocket clients"),
+            let what = match (count == all, all) {
+                (true, 1) => "WebSocket client".to_owned(),
+                (true, _) => format!("{all} WebSocket clients, all alike"),
+                (false, _) => format!("{count} of {all} WebSocket clients"),
             };
             self.title(name, &what);
             group

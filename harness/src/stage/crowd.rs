@@ -1,14 +1,20 @@
 //! Many users who all do the same: their connections share a lane in the flow as long as they are alike.
 
+use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::Instant;
 
 use super::{Stage, User};
-use crate::client::Client;
+use crate::client::{Client, PATIENCE};
 use crate::fault::Link;
-use crate::scenario::Outcome;
+use crate::flow::{Frame, Recorder};
+use crate::raw_client::RawClient;
+use crate::scenario::{Outcome, ensure};
 
-/// How many connect at the same time.
+/// How many do the same at the same time, where they need not all.
 const AT_ONCE: usize = 100;
+/// How many times as long as a wait for one is waited for all.
+const FOR_ALL: u32 = 3;
 
 impl Stage {
     /// The users `name-1`, `name-2` … `name-{size}`. The flow calls each of them `name`.
@@ -26,12 +32,69 @@ impl Stage {
         users
     }
 
-    /// Connects each of `users` once, many at the same time, over `link` if there is one.
+    /// Connects each of `users` once, over `link` if there is one.
     pub async fn connect_all(&self, users: &[User], link: Option<&Link>) -> Outcome<Vec<Client>> {
-        let connecting = users.iter().map(|user| self.connect_by(link, user));
+        let connecting: Vec<_> = (users.iter().map(|user| self.connect_by(link, user))).collect();
         stream::iter(connecting)
             .buffered(AT_ONCE)
             .try_collect()
             .await
+    }
+
+    /// Connects each of `users` again, all at once, and each until it is served: who is closed with 1011 tries again at
+    /// once. The flow knows only the last try of each.
+    pub async fn herd(&self, users: &[User]) -> Outcome<Vec<Client>> {
+        let count = users.len();
+        self.operator_notes(&format!(
+            "{count} clients connect again, all at once, each until it is served"
+        ));
+        try_join_all(users.iter().map(|user| self.connect_until_served(user))).await
+    }
+
+    /// Connects as `users`, by turns and `times` in all, and resets each connection: half of them once they are upgraded,
+    /// the others before they are.
+    pub async fn connect_and_reset(&self, users: &[User], times: usize) -> Outcome {
+        self.operator_notes(&format!(
+            "{times} clients connect and reset the connection, half of them before they are answered"
+        ));
+        let resetting = users.iter().cycle().take(times).enumerate();
+        let resetting: Vec<_> = resetting
+            .map(|(number, user)| self.reset_as(user, number / users.len() % 2 == 0))
+            .collect();
+        stream::iter(resetting)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn reset_as(&self, user: &User, upgraded: bool) -> Outcome {
+        let asked = self.good_handshake(user)?;
+        let (address, target) = (asked.address, asked.target);
+        if !upgraded {
+            return RawClient::ask_and_reset(address, &target).await;
+        }
+        let (name, lane) = (user.name.clone(), Recorder::default());
+        let client = RawClient::connect(name, address, asked.path, &target, lane).await?;
+        client.reset()
+    }
+
+    async fn connect_until_served(&self, user: &User) -> Outcome<Client> {
+        let deadline = Instant::now() + FOR_ALL * PATIENCE;
+        loop {
+            let (client, lane) = self.connect_unseen(user).await?;
+            // One that is refused is closed at once, and may be before the ping is sent.
+            let sent = client.send(Frame::Ping(Vec::new())).await.is_ok();
+            if sent && client.is_served(b"").await {
+                self.see(&client, user, lane);
+                return Ok(client);
+            }
+            ensure(client.close_code() == Some(1011), || {
+                let ended = client.ended().unwrap_or_default();
+                format!("{} is not served again: {ended}", user.name)
+            })?;
+            ensure(Instant::now() < deadline, || {
+                format!("{} is still not served: 1011 each time", user.name)
+            })?;
+        }
     }
 }

@@ -52,7 +52,7 @@ impl Stage {
         });
         breaches.extend(ended);
         if breaches.is_empty() {
-            self.tell_of_traffic(&clients, |code| self.is_known_close(code));
+            self.tell_of_traffic(&clients);
         }
         for client in &open {
             client.fence();

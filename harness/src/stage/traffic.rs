@@ -3,7 +3,6 @@
 //! How many there are is chance, and which arrive where a connection ends: so no flow tells of them one by one. The ledger
 //! does, as of every other message, and a client's lane says in one line what became of them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,13 +13,16 @@ use tokio::time::sleep;
 use super::{Stage, User};
 use crate::client::Client;
 use crate::flow::{Actor, Entry};
-use crate::ledger::{End, Telling};
+use crate::ledger::Telling;
 use crate::scenario::{Failure, Outcome};
 
 /// How long nothing is published after a message to each user: a pace that leaves a small machine something to do besides.
 const PAUSE: Duration = Duration::from_millis(2);
 /// How many messages of a burst are on their way to Redis at once.
 const PORTION: usize = 1000;
+/// How many bytes of long messages are published at most: more than queues and the kernel's buffers hold of what is not
+/// read.
+const MOST: usize = 256 << 20;
 /// What numbered messages look like, for flows.
 const FORM: &str = r#"{"event":"numbered","data":{"number":…}}"#;
 
@@ -35,18 +37,32 @@ pub struct Traffic {
 impl Stage {
     /// From now on publishes numbered messages to `users`, to each in turn, whatever happens to Redis meanwhile.
     pub fn traffic(&self, users: &[&User]) -> Traffic {
-        let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
+        let users: Vec<User> = users.iter().map(|user| (*user).clone()).collect();
         self.backend_notes(&format!(
             "publishes numbered messages to {}, one after the other: {FORM}",
-            names.join(" and ")
+            names(&users)
         ));
-        let users: Vec<User> = users.iter().map(|user| (*user).clone()).collect();
+        self.publish_until_stopped(users, "", usize::MAX)
+    }
+
+    /// The same to each of `users`, in messages of `length` bytes and more, until a good deal more than any queue holds.
+    pub fn flood(&self, users: &[User], length: usize) -> Traffic {
+        self.backend_notes(&format!(
+            "publishes long numbered messages to {}, as many as it takes",
+            names(users)
+        ));
+        self.publish_until_stopped(users.to_vec(), &"x".repeat(length), MOST)
+    }
+
+    fn publish_until_stopped(&self, users: Vec<User>, filler: &str, most: usize) -> Traffic {
         let stopped = Arc::new(AtomicBool::new(false));
-        let (stage, stop) = (self.clone(), Arc::clone(&stopped));
+        let (stage, stop, filler) = (self.clone(), Arc::clone(&stopped), filler.to_owned());
         let task = tokio::spawn(async move {
-            while !stop.load(Ordering::SeqCst) {
+            let mut bytes: usize = 0;
+            while !stop.load(Ordering::SeqCst) && bytes < most {
                 // A Redis that takes nothing is what some scenarios are about: those messages are in doubt.
-                let _ = stage.publish_numbered(&users).await;
+                let _ = stage.publish_numbered(&users, &filler).await;
+                bytes += users.len() * filler.len();
                 sleep(PAUSE).await;
             }
         });
@@ -59,29 +75,34 @@ impl Stage {
 
     /// Publishes `each` numbered messages to each of `users`, by turns and without a pause.
     pub async fn burst(&self, users: &[User], each: usize) -> Outcome {
-        let (all, count) = (each * users.len(), users.len());
+        let (all, count, names) = (each * users.len(), users.len(), names(users));
         self.backend_notes(&format!(
-            "publishes {all} numbered messages at once, {each} to each of {count} users: {FORM}"
+            "publishes {all} numbered messages at once, {each} to each of {names}: {FORM}"
         ));
         let rounds = (PORTION / count.max(1)).max(1);
         let mut left = each;
         while left > 0 {
             let now = left.min(rounds);
-            self.publish_numbered(&vec![users; now].concat()).await?;
+            self.publish_numbered(&vec![users; now].concat(), "")
+                .await?;
             left -= now;
         }
         Ok(())
     }
 
     /// Publishes one numbered message for each entry of `users`. If Redis does not say that it took them they are in doubt.
-    async fn publish_numbered(&self, users: &[User]) -> Outcome {
+    async fn publish_numbered(&self, users: &[User], filler: &str) -> Outcome {
         let mut pipeline = redis::pipe();
         let mut numbers = Vec::new();
         {
             let mut state = self.lock();
             for user in users {
                 let number = state.ledger.len() + 1;
-                let text = format!(r#"{{"event":"numbered","data":{{"number":{number}}}}}"#);
+                let more = match filler {
+                    "" => String::new(),
+                    filler => format!(r#","filler":"{filler}""#),
+                };
+                let text = format!(r#"{{"event":"numbered","data":{{"number":{number}{more}}}}}"#);
                 let bytes = text.as_bytes();
                 (state.ledger).publish(&user.name, "numbered", bytes, Telling::Untold);
                 self.0.published.store(number, Ordering::SeqCst);
@@ -100,29 +121,23 @@ impl Stage {
         sent
     }
 
-    /// Says in the lane of each of `clients` what became of the numbered messages that were published to it since the last
-    /// time. For when the ledger found nothing wrong.
-    pub(super) fn tell_of_traffic(&self, clients: &[Client], is_known: impl Fn(u16) -> bool) {
-        let mut state = self.lock();
-        let state = &mut *state;
-        let users: BTreeSet<&str> = (state.ledger.published().iter())
-            .filter(|message| message.telling == Telling::Untold)
-            .map(|message| message.user.as_str())
-            .collect();
-        for client in clients
-            .iter()
-            .filter(|client| users.contains(client.user()))
-        {
-            let end = client.end(&is_known);
-            let since = (state.told.get(client.name()).copied()).unwrap_or(client.promise().1);
-            let until = end.map_or(state.ledger.len(), |end| end.published);
-            let untold = (state.ledger.published().iter())
-                .take(until)
-                .skip(since)
-                .any(|message| message.telling == Telling::Untold && message.user == client.user());
-            if untold {
-                client.note(outcome(end));
-                state.told.insert(client.name().to_owned(), until);
+    /// Says in the lane of each of `clients` that got numbered messages since the last time that they were as they should
+    /// be. For when the ledger found nothing wrong.
+    pub(super) fn tell_of_traffic(&self, clients: &[Client]) {
+        for client in clients {
+            let came = client
+                .texts()
+                .iter()
+                .filter(|text| is_numbered(text))
+                .count();
+            let told = self.lock().told.insert(client.name().to_owned(), came);
+            if came > told.unwrap_or_default() {
+                client.note(match client.is_open() {
+                    true => "every numbered message to it has arrived, once and in order",
+                    false => {
+                        "the numbered messages to it arrived once and in order; how the connection ended says that later ones may be missing"
+                    }
+                });
             }
         }
     }
@@ -150,12 +165,21 @@ impl Drop for Traffic {
     }
 }
 
-/// What the ledger knows of numbered messages when nothing is wrong with them.
-fn outcome(end: Option<End>) -> &'static str {
-    match end {
-        None => "every numbered message to it has arrived, once and in order",
-        Some(_) => {
-            "the numbered messages to it arrived once and in order, up to here; the end of the connection tells of the rest"
-        }
-    }
+/// How a flow calls `users`: a crowd by its name and size.
+fn names(users: &[User]) -> String {
+    let alike = users.chunk_by(|a, b| a.crowd.is_some() && a.crowd == b.crowd);
+    let names: Vec<String> = alike
+        .map(|users| match &users[0].crowd {
+            Some(crowd) => format!("{} users called {crowd}", users.len()),
+            None => users[0].name.clone(),
+        })
+        .collect();
+    names.join(" and ")
+}
+
+/// Whether a text is one of the numbered messages.
+fn is_numbered(text: &[u8]) -> bool {
+    FORM.split('…')
+        .next()
+        .is_some_and(|form| text.starts_with(form.as_bytes()))
 }

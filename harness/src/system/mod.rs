@@ -62,6 +62,9 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
 const READY_INTERVAL: Duration = Duration::from_millis(15);
 
+/// How long an answer to a ready check may take.
+const READY_DEADLINE: Duration = Duration::from_secs(2);
+
 /// Where the suite's own parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
@@ -250,13 +253,37 @@ impl System {
         self.log.since(mark, words)
     }
 
+    /// Waits until `part`, which has just been started, answers, whatever it says.
+    pub(crate) async fn until_answering(&self, part: Part) -> Result<(), String> {
+        let service = match part {
+            Part::ApiGateway => &self.profile.gateway,
+            _ => &self.profile.websocket,
+        };
+        let (Some(service), Ok(address)) = (service, self.address(part)) else {
+            return Err(format!("there is no {part}"));
+        };
+        let http = http_client().map_err(|error| error.0)?;
+        let deadline = Instant::now() + START_DEADLINE;
+        while !answers(&service.ready, address, &http).await {
+            if let Some(exit) = self.exit(part).await {
+                return Err(format!("{part} {exit}\n{}", self.last_words(part).await));
+            }
+            if Instant::now() > deadline {
+                let seconds = START_DEADLINE.as_secs();
+                let printed = self.last_words(part).await;
+                return Err(format!(
+                    "{part} does not answer after {seconds} s\n{printed}"
+                ));
+            }
+            sleep(READY_INTERVAL).await;
+        }
+        Ok(())
+    }
+
     async fn until_ready(self) -> Result<Self, StartError> {
         let deadline = Instant::now() + START_DEADLINE;
         let checks = async {
-            let http = reqwest::Client::builder()
-                .no_proxy()
-                .build()
-                .map_err(|error| StartError(format!("no HTTP client: {error}")))?;
+            let http = http_client()?;
             let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
             tokio::try_join!(
                 self.until_usable(Part::WebsocketService, websocket, &http, deadline),
@@ -311,6 +338,22 @@ impl System {
     }
 }
 
+fn http_client() -> Result<reqwest::Client, StartError> {
+    let client = reqwest::Client::builder().no_proxy().build();
+    client.map_err(|error| StartError(format!("no HTTP client: {error}")))
+}
+
+/// Whether a part answers at all.
+async fn answers(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> bool {
+    match ready {
+        Ready::Tcp => TcpStream::connect(address).await.is_ok(),
+        Ready::Path(path) => {
+            let call = http.get(format!("http://{address}{path}"));
+            call.timeout(READY_DEADLINE).send().await.is_ok()
+        }
+    }
+}
+
 /// Whether a part can be used, or what it did instead.
 async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Result<(), String> {
     match ready {
@@ -320,7 +363,7 @@ async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Re
         },
         Ready::Path(path) => {
             let url = format!("http://{address}{path}");
-            let got = match http.get(&url).timeout(Duration::from_secs(2)).send().await {
+            let got = match http.get(&url).timeout(READY_DEADLINE).send().await {
                 Ok(response) if response.status() == reqwest::StatusCode::OK => return Ok(()),
                 Ok(response) => format!("status {}", response.status()),
                 Err(error) => root_cause(&error),

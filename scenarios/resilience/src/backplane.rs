@@ -1,4 +1,4 @@
-//! Redis is lost, and comes back.
+//! Redis is lost, hangs, or throws the service out; and comes back.
 
 use futures_util::future::try_join_all;
 use harness::fixture::Service;
@@ -11,6 +11,8 @@ use serde_json::json;
 
 /// How many pipelines a user may ask for in a minute (contract, API gateway).
 const PIPELINES: usize = 10;
+/// How many messages a client has when something happens to it: enough to be in the middle of them.
+const SOME: usize = 20;
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
@@ -29,6 +31,27 @@ pub fn scenarios() -> Vec<Scenario> {
         ])
         .needs([Capability::Websocket, Capability::Gateway])
         .on_own_system(Settings::default()),
+        Scenario::new(
+            "resilience/backplane/redis-hung",
+            "a Redis that answers nothing is as good as lost, and when it goes on all is served again",
+            redis_hung,
+        )
+        .proves([
+            "backplane.hang-closes",
+            "backplane.away-refuses",
+            "backplane.resumes",
+            "health.redis-down",
+        ])
+        .needs([Capability::Websocket])
+        .on_own_system(Settings::default()),
+        Scenario::new(
+            "resilience/backplane/client-kill",
+            "a subscription that Redis ends closes its clients, and who connects again misses nothing",
+            client_kill,
+        )
+        .proves(["backplane.loss-closes", "backplane.resumes"])
+        .needs([Capability::Websocket])
+        .on_own_system(Settings::default()),
     ]
 }
 
@@ -39,10 +62,10 @@ async fn redis_lost(stage: Stage) -> Outcome {
         stage.connect(&teacher).await?,
         stage.connect(&colleague).await?,
     ];
-    stage
-        .publish_bytes(&teacher, "before", br#"{"event":"before","data":{}}"#)
-        .await?;
-    stage.settle().await?;
+    let traffic = stage.traffic(&[&teacher, &colleague]);
+    for client in &connected {
+        client.expect_texts(SOME).await?;
+    }
 
     stage.kill_redis().await?;
     for client in &connected {
@@ -54,11 +77,49 @@ async fn redis_lost(stage: Stage) -> Outcome {
     pipelines_pass(&stage, &teacher).await?;
 
     stage.start_redis().await?;
-    stage.connect(&teacher).await?;
-    stage.connect(&colleague).await?;
-    stage
-        .publish_bytes(&teacher, "after", br#"{"event":"after","data":{}}"#)
-        .await?;
+    for user in [&teacher, &colleague] {
+        stage.connect(user).await?.expect_texts(SOME).await?;
+    }
+    traffic.stop().await?;
+    stage.settle().await
+}
+
+async fn redis_hung(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let connected = stage.connect(&teacher).await?;
+    let traffic = stage.traffic(&[&teacher]);
+    connected.expect_texts(SOME).await?;
+
+    stage.hang_redis().await?;
+    connected.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
+    let refused = stage.connect(&teacher).await?;
+    refused.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
+    says_so(&stage).await?;
+
+    stage.wake_redis().await?;
+    stage.connect(&teacher).await?.expect_texts(SOME).await?;
+    traffic.stop().await?;
+    stage.settle().await
+}
+
+async fn client_kill(stage: Stage) -> Outcome {
+    let (teacher, colleague) = (stage.user("teacher"), stage.user("colleague"));
+    let users = [&teacher, &teacher, &colleague];
+    let connected = try_join_all(users.map(|user| stage.connect(user))).await?;
+    let traffic = stage.traffic(&[&teacher, &colleague]);
+    for client in &connected {
+        client.expect_texts(SOME).await?;
+    }
+
+    stage.kill_subscriptions().await?;
+    for client in &connected {
+        client.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
+    }
+    stage.until_served().await?;
+    for user in users {
+        stage.connect(user).await?.expect_texts(SOME).await?;
+    }
+    traffic.stop().await?;
     stage.settle().await
 }
 
