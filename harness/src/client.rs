@@ -66,9 +66,12 @@ struct Inner {
     promised: usize,
     recorder: Recorder,
     seen: Arc<Seen>,
-    sink: tokio::sync::Mutex<SplitSink<WebSocketStream<TcpStream>, Message>>,
+    sink: Arc<Sink>,
     reader: JoinHandle<()>,
 }
+
+/// Where messages are sent; nowhere once the connection has ended, so that its socket is closed.
+type Sink = tokio::sync::Mutex<Option<SplitSink<WebSocketStream<TcpStream>, Message>>>;
 
 /// What the reader has seen so far.
 struct Seen {
@@ -171,7 +174,8 @@ impl Client {
             changed: Notify::new(),
             published,
         });
-        let sees = Arc::clone(&seen);
+        let sink = Arc::new(Sink::new(Some(sink)));
+        let (sees, closes) = (Arc::clone(&seen), Arc::clone(&sink));
         let records = recorder.clone();
         let reader = tokio::spawn(async move {
             let error = loop {
@@ -182,6 +186,7 @@ impl Client {
                 }
             };
             sees.end(error, &records);
+            closes.lock().await.take();
         });
         Self(Arc::new(Inner {
             name: name.to_owned(),
@@ -190,7 +195,7 @@ impl Client {
             promised,
             recorder,
             seen,
-            sink: tokio::sync::Mutex::new(sink),
+            sink,
             reader,
         }))
     }
@@ -329,7 +334,11 @@ impl Client {
         };
         self.0.recorder.push(Entry::Sent(frame));
         let mut sink = self.0.sink.lock().await;
-        sink.send(message).await.map_err(|error| {
+        let sent = match sink.as_mut() {
+            Some(sink) => sink.send(message).await,
+            None => Err(Error::AlreadyClosed),
+        };
+        sent.map_err(|error| {
             let ended = self.ended().unwrap_or_else(|| error.to_string());
             Failure::broken(format!("{} could not send: {ended}", self.name()))
         })

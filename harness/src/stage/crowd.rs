@@ -1,20 +1,24 @@
 //! Many users who all do the same: their connections share a lane in the flow as long as they are alike.
 
+use std::time::Duration;
+
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{Stage, User};
 use crate::client::{Client, PATIENCE};
 use crate::fault::Link;
 use crate::flow::{Frame, Recorder};
 use crate::raw_client::RawClient;
-use crate::scenario::{Outcome, ensure};
+use crate::scenario::{Failure, Outcome};
 
 /// How many do the same at the same time, where they need not all.
 const AT_ONCE: usize = 100;
 /// How many times as long as a wait for one is waited for all.
 const FOR_ALL: u32 = 3;
+/// How long a client that is not served waits before it tries again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl Stage {
     /// The users `name-1`, `name-2` … `name-{size}`. The flow calls each of them `name`.
@@ -41,8 +45,8 @@ impl Stage {
             .await
     }
 
-    /// Connects each of `users` again, all at once, and each until it is served: who is closed with 1011 tries again at
-    /// once. The flow knows only the last try of each.
+    /// Connects each of `users` again, all at once, and each until it is served: who is not tries again in a moment, as
+    /// clients do. The flow knows only the last try of each.
     pub async fn herd(&self, users: &[User]) -> Outcome<Vec<Client>> {
         let count = users.len();
         self.operator_notes(&format!(
@@ -81,20 +85,23 @@ impl Stage {
     async fn connect_until_served(&self, user: &User) -> Outcome<Client> {
         let deadline = Instant::now() + FOR_ALL * PATIENCE;
         loop {
-            let (client, lane) = self.connect_unseen(user).await?;
-            // One that is refused is closed at once, and may be before the ping is sent.
-            let sent = client.send(Frame::Ping(Vec::new())).await.is_ok();
-            if sent && client.is_served(b"").await {
-                self.see(&client, user, lane);
-                return Ok(client);
+            let refused = match self.connect_unseen(user).await {
+                Ok((client, lane)) => {
+                    // One that is refused is closed at once, and may be before the ping is sent.
+                    let sent = client.send(Frame::Ping(Vec::new())).await.is_ok();
+                    if sent && client.is_served(b"").await {
+                        self.see(&client, user, lane);
+                        return Ok(client);
+                    }
+                    let ended = client.ended().unwrap_or_default();
+                    Failure::broken(format!("{} is not served again: {ended}", user.name))
+                }
+                Err(failure) => failure,
+            };
+            if Instant::now() > deadline {
+                return Err(refused);
             }
-            ensure(client.close_code() == Some(1011), || {
-                let ended = client.ended().unwrap_or_default();
-                format!("{} is not served again: {ended}", user.name)
-            })?;
-            ensure(Instant::now() < deadline, || {
-                format!("{} is still not served: 1011 each time", user.name)
-            })?;
+            sleep(PAUSE).await;
         }
     }
 }
