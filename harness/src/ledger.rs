@@ -25,7 +25,11 @@ const IGNORED: &str = "connections.client-frames-ignored";
 
 /// Everything published on one stage, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger(Vec<Published>);
+pub struct Ledger {
+    all: Vec<Published>,
+    /// Where in `all` each user's are.
+    of_user: BTreeMap<String, Vec<usize>>,
+}
 
 /// One message that Redis accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +114,10 @@ impl Published {
 impl Ledger {
     /// Enters a message and says its number.
     pub fn publish(&mut self, user: &str, kind: &str, bytes: &[u8], telling: Telling) -> usize {
-        let number = self.0.len() + 1;
-        self.0.push(Published {
+        let number = self.all.len() + 1;
+        let of_user = self.of_user.entry(user.to_owned()).or_default();
+        of_user.push(self.all.len());
+        self.all.push(Published {
             number,
             user: user.to_owned(),
             kind: kind.to_owned(),
@@ -124,24 +130,24 @@ impl Ledger {
 
     /// Notes that nobody knows whether Redis accepted the message with this number.
     pub fn doubt(&mut self, number: usize) {
-        if let Some(message) = self.0.get_mut(number.wrapping_sub(1)) {
+        if let Some(message) = self.all.get_mut(number.wrapping_sub(1)) {
             message.in_doubt = true;
         }
     }
 
     /// How many messages have been published.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// Whether nothing has been published.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// The messages, in order.
     pub fn published(&self) -> &[Published] {
-        &self.0
+        &self.all
     }
 
     /// For each text that `user` received, the message it is: the n-th copy of the same bytes is the n-th one published
@@ -153,10 +159,8 @@ impl Ledger {
         received: &[Vec<u8>],
     ) -> Vec<Option<&Published>> {
         let mut waiting: BTreeMap<&[u8], Vec<&Published>> = BTreeMap::new();
-        for message in self.0[offered.min(self.0.len())..].iter().rev() {
-            if message.user == user {
-                waiting.entry(&message.bytes).or_default().push(message);
-            }
+        for message in self.after(offered, user).rev() {
+            waiting.entry(&message.bytes).or_default().push(message);
         }
         received
             .iter()
@@ -207,10 +211,17 @@ impl Ledger {
 
     /// The messages that must arrive on a connection if it stays open.
     fn promised_to(&self, promise: &Promise) -> impl Iterator<Item = &Published> {
-        let user = promise.user.to_owned();
-        self.0[promise.promised.min(self.0.len())..]
+        self.after(promise.promised, promise.user)
+            .filter(|message| message.is_text() && !message.in_doubt)
+    }
+
+    /// The messages to `user` that were published after the first `count` of all.
+    fn after(&self, count: usize, user: &str) -> impl DoubleEndedIterator<Item = &Published> {
+        let of_user = self.of_user.get(user).map_or(&[][..], Vec::as_slice);
+        let later = of_user.partition_point(|index| *index < count);
+        of_user[later..]
             .iter()
-            .filter(move |message| message.user == user && message.is_text() && !message.in_doubt)
+            .filter_map(|index| self.all.get(*index))
     }
 
     fn missing(&self, promise: &Promise, missing: &[&Published]) -> Option<Breach> {
@@ -245,7 +256,7 @@ impl Ledger {
         waits: impl Fn(usize) -> bool,
     ) -> (Breach, Option<usize>) {
         let client = promise.client;
-        if let Some(message) = self.0.iter().rev().find(|message| message.bytes == bytes) {
+        if let Some(message) = self.all.iter().rev().find(|message| message.bytes == bytes) {
             let title = title(message);
             let breach = if message.user != promise.user {
                 let (user, other) = (promise.user, &message.user);
@@ -263,7 +274,7 @@ impl Ledger {
             return (breach, None);
         }
         let text = String::from_utf8_lossy(bytes);
-        let like = || self.0.iter().filter(|message| is_like(message, bytes));
+        let like = || self.all.iter().filter(|message| is_like(message, bytes));
         let due = |message: &&Published| {
             message.user == promise.user
                 && message.number > promise.offered
@@ -296,7 +307,7 @@ impl Ledger {
     /// What a binary message is, and the number of the message that it was meant to be.
     fn binary(&self, promise: &Promise, bytes: &[u8]) -> (Breach, Option<usize>) {
         let client = promise.client;
-        let published = self.0.iter().find(|m| m.bytes == bytes);
+        let published = self.all.iter().find(|m| m.bytes == bytes);
         let what = published.map_or("something".to_owned(), title);
         let answers = published.is_none() && !promise.sent.is_empty();
         let words = format!("{client} received {what} as a binary message, not as a text");
@@ -496,7 +507,7 @@ mod tests {
         #[case] broken: &str,
     ) {
         let mut ledger = ledger();
-        ledger.0.truncate(2);
+        ledger.all.truncate(2);
         let (texts, binaries, sent) = (bytes(texts), bytes(binaries), bytes(sent));
         let promise = Promise {
             texts: &texts,

@@ -55,7 +55,12 @@ impl Ledger {
                     }
                     last = last.max(message.number);
                 }
-                None => match self.0.iter().rev().find(|message| message.bytes == *bytes) {
+                None => match self
+                    .all
+                    .iter()
+                    .rev()
+                    .find(|message| message.bytes == *bytes)
+                {
                     Some(other) if other.user != promise.user => account.leaked.push(other.number),
                     Some(again) if again.number > promise.offered => {
                         account.duplicated.push(again.number);
