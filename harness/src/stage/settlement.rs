@@ -11,8 +11,8 @@ use crate::audit::{Audience, Exercised, Life};
 use crate::breach::Breach;
 use crate::client::Client;
 use crate::flow::{Actor, Entry, Frame};
-use crate::ledger::{Ledger, Promise, Totals};
-use crate::scenario::{Failure, Outcome};
+use crate::ledger::{Account, Ledger, Promise, Totals};
+use crate::scenario::{Failure, Outcome, ensure};
 
 const ONCE: &str = "delivery.once-per-connection";
 
@@ -81,6 +81,26 @@ impl Stage {
             }
         }
         (totals, unclean)
+    }
+
+    /// Checks that of the messages to `client`, whose connection has ended, exactly those with these numbers never arrived,
+    /// and that it was told so.
+    pub fn expect_lost_with_notice(&self, client: &Client, numbers: &[usize]) -> Outcome {
+        let (clients, mut account) = ([client.clone()], Account::default());
+        self.of_each_promise(&clients, |ledger, promise| {
+            account = ledger.account(promise);
+        });
+        ensure(account.lost_with_notice == numbers, || {
+            format!(
+                "{} should have lost {numbers:?} with notice; of what was published to it: {account}",
+                client.name()
+            )
+        })?;
+        client.note(&format!(
+            "{} lost, and the end of the connection tells it",
+            words(numbers)
+        ));
+        Ok(())
     }
 
     /// Shows `look` what each of `clients` was promised and got.
@@ -216,6 +236,13 @@ impl Stage {
         lost.extend(join_all(arrivals).await.into_iter().flatten());
         Ok(())
     }
+}
+
+/// Message numbers as the beginning of a sentence: `#2 and #3 are`.
+fn words(numbers: &[usize]) -> String {
+    let words: Vec<String> = numbers.iter().map(|number| format!("#{number}")).collect();
+    let verb = if numbers.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", words.join(" and "))
 }
 
 /// How the connection of a client's lane ended, if it has.

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::{Stage, User};
 use crate::client::Client;
 use crate::flow::{Actor, Entry};
-use crate::ledger::Telling;
+use crate::ledger::{Published, Telling};
 use crate::scenario::{Failure, Outcome};
 
 /// How long nothing is published after a message to each user: a pace that leaves a small machine something to do besides.
@@ -125,13 +125,18 @@ impl Stage {
     /// be. For when the ledger found nothing wrong.
     pub(super) fn tell_of_traffic(&self, clients: &[Client]) {
         for client in clients {
-            let came = client
-                .texts()
-                .iter()
-                .filter(|text| is_numbered(text))
-                .count();
-            let told = self.lock().told.insert(client.name().to_owned(), came);
-            if came > told.unwrap_or_default() {
+            let told = {
+                let mut state = self.lock();
+                let ledger = &state.ledger;
+                let arrived = ledger.identify(client.user(), client.promise().0, &client.texts());
+                let untold = |message: &&Published| message.telling == Telling::Untold;
+                let came = arrived.into_iter().flatten().filter(untold).count();
+                came == state
+                    .told
+                    .insert(client.name().to_owned(), came)
+                    .unwrap_or_default()
+            };
+            if !told {
                 client.note(match client.is_open() {
                     true => "every numbered message to it has arrived, once and in order",
                     false => {
@@ -175,11 +180,4 @@ fn names(users: &[User]) -> String {
         })
         .collect();
     names.join(" and ")
-}
-
-/// Whether a text is one of the numbered messages.
-fn is_numbered(text: &[u8]) -> bool {
-    FORM.split('…')
-        .next()
-        .is_some_and(|form| text.starts_with(form.as_bytes()))
 }

@@ -119,6 +119,7 @@ async fn cut_in_a_message(stage: Stage) -> Outcome {
         .publish_bytes(&teacher, "long", long.as_bytes())
         .await?;
     cut.expect_loss().await?;
+    stage.expect_lost_with_notice(&cut, &[1])?;
     network.resume();
     stage.until_metric(GAUGE, 1).await?;
     stage.connect_over(&network, &teacher).await?;

@@ -64,6 +64,7 @@ async fn cut_in_a_message(stage: Stage) -> Outcome {
     network.cut_after(BEGINNING);
     stage.publish_bytes(&teacher, "long", &long()).await?;
     connected.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
+    stage.expect_lost_with_notice(&connected, &[2])?;
     network.resume();
     stage.until_served().await?;
     stage.connect(&teacher).await?;
