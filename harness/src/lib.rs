@@ -16,6 +16,7 @@
 //! - [`token`]: tokens, good ones and bad ones
 //!
 //! What they stand on:
+//! - [`proxy`]: a stretch of network whose faults a scenario chooses
 //! - [`profile`]: what is verified, and how each part of it is started or reached
 //! - [`system`]: Redis and the services, started in containers or as processes
 //! - [`data`]: where the contract and the reviewed flows are read
@@ -57,6 +58,7 @@ pub mod matching;
 pub mod metrics;
 pub mod panics;
 pub mod profile;
+pub mod proxy;
 pub mod raw_client;
 pub mod redaction;
 pub mod report;

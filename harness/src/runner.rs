@@ -1,6 +1,7 @@
 //! One scenario played, from stage to verdict.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +72,9 @@ impl Theatre {
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
         crate::panics::mask_messages();
+        // Thousands of connections need more open files than a shell often allows, here and in the processes started from
+        // here. Where no more are to be had the scenarios that need them tell.
+        let _ = rlimit::increase_nofile_limit(u64::MAX);
         Ok(Self {
             run,
             stock: Arc::new(Stock::prepare(profile, runtime, say).await?),
@@ -178,8 +182,10 @@ impl Theatre {
         let opened = async {
             let lines = Lines::open(&system).await?;
             let mut trouble = system.trouble.clone();
-            if !trouble.contains_key(&Capability::Websocket)
-                && let Err(failure) = until_accepting(&system, &lines).await
+            if let (Some(address), false) = (
+                system.websocket,
+                trouble.contains_key(&Capability::Websocket),
+            ) && let Err(failure) = until_accepting(&system, &lines, address).await
             {
                 let log = system.last_words(Part::WebsocketService).await;
                 trouble.insert(Capability::Websocket, format!("{failure}\n{log}"));
@@ -220,6 +226,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
     let mark = scene.system.log_mark();
     let outcome = play_to_the_end(scenario, &stage).await;
     let exercised = stage.exercised();
+    let (totals, account) = stage.accounts();
     let mut redactor = stage.redactor();
     let flow = stage.flow();
     let text = flow.text(&redactor);
@@ -232,6 +239,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
     let result = match outcome {
         Err(failure) => Err(Broken {
             failure: failure.redacted(&mut stage.redactor()),
+            account,
             change: changed(scenario, &text).filter(|_| reference),
             log: log(),
         }),
@@ -240,6 +248,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
         Ok(()) if !reference => Ok(()),
         Ok(()) => snapshot::compare(scenario, &text).map_err(|change| Broken {
             failure: unreviewed(&change),
+            account,
             change: Some(change),
             log: log(),
         }),
@@ -248,22 +257,24 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
     Verdict {
         exercised,
         noticed,
+        totals,
         ..Verdict::of(scenario, text, result)
     }
 }
 
-/// Waits until the websocket service no longer closes a good connection with 1011, which is how it says that it has not
+/// Waits until the websocket service at `address` no longer closes a good connection with 1011, which is how it says that it has not
 /// yet reached Redis. One that serves nobody at all is no system to play scenarios on; whatever else it does is for the
 /// scenarios to judge.
-pub(crate) async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outcome {
-    if system.websocket.is_none() {
-        return Ok(());
-    }
+pub(crate) async fn until_accepting(
+    system: &Arc<System>,
+    lines: &Lines,
+    address: SocketAddr,
+) -> Outcome {
     let deadline = Instant::now() + ACCEPT_DEADLINE;
     loop {
         let stage = Stage::new(Arc::clone(system), lines.clone());
         let probe = stage.user("probe");
-        let served = match stage.connect(&probe).await {
+        let served = match stage.connect_at(address, &probe).await {
             Ok(client) => {
                 // How it went shows in the end of the connection alone.
                 let _ = stage.settle().await;

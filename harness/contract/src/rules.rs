@@ -94,6 +94,11 @@ impl Rules {
         self.messages.contains_key(event)
     }
 
+    /// Whether a close of the service's may have this code.
+    pub fn knows_close(&self, code: u16) -> bool {
+        self.closes.iter().any(|close| close.code == code)
+    }
+
     /// Every way in which `message` is not as the schema of its `event` says.
     pub fn message(&self, message: &Value) -> Vec<Violation> {
         let event = message["event"].as_str().unwrap_or_default();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::flow::{Actor, Body, Entry, Flow, Frame, Lane, Response};
-use crate::ledger::Published;
+use crate::ledger::{Published, Telling};
 use crate::redaction::Redactor;
 
 /// What each client noticed, by its name.
@@ -50,7 +50,7 @@ const VALUED: [&str; 11] = [
     "x-correlation-id",
 ];
 
-/// What clients noticed of `flow`; members of JSON answers and reasons called one of `wording` are words for people, which
+/// What clients noticed of `flow`, those of a crowd aside, whom only the crowd's size tells from each other; members of JSON answers and reasons called one of `wording` are words for people, which
 /// may be others.
 pub fn noticed(flow: &Flow, redactor: &Redactor, wording: &[String]) -> Noticed {
     let mut reader = Reader {
@@ -58,7 +58,11 @@ pub fn noticed(flow: &Flow, redactor: &Redactor, wording: &[String]) -> Noticed 
         wording,
     };
     let lanes = flow.lanes.iter();
-    let clients = lanes.filter(|lane| matches!(lane.actor, Actor::Caller | Actor::Client { .. }));
+    let single = |lane: &&Lane| {
+        let of_crowd = matches!(&lane.actor, Actor::Client { crowd: Some(_), .. });
+        matches!(lane.actor, Actor::Caller | Actor::Client { .. }) && !of_crowd
+    };
+    let clients = lanes.filter(single);
     clients
         .map(|lane| (lane.name.clone(), reader.steps(flow, lane)))
         .filter(|(_, steps)| !steps.is_empty())
@@ -79,9 +83,9 @@ impl Reader<'_> {
             let Some(step) = self.step(entry, message.as_ref()) else {
                 continue;
             };
-            // How many of a flood arrive is chance.
-            let flood = message.is_some_and(|message| message.flood);
-            if !(flood && steps.last() == Some(&step)) {
+            // How many of those without a number arrive is chance.
+            let counted = message.is_none_or(|message| message.telling == Telling::Numbered);
+            if counted || steps.last() != Some(&step) {
                 steps.push(step);
             }
         }
@@ -101,7 +105,10 @@ impl Reader<'_> {
             }
             Entry::Sent(frame) => format!("-> {}", kind(frame)),
             Entry::Received(Frame::Text(bytes)) => match message {
-                Some(message) if message.flood => format!("<- text {}", message.kind),
+                Some(message) if message.telling == Telling::Untold => return None,
+                Some(message) if message.telling == Telling::Uncounted => {
+                    format!("<- text {}", message.kind)
+                }
                 Some(message) => format!("<- text #{} {}", message.number, message.kind),
                 None => {
                     let text = String::from_utf8_lossy(bytes);
@@ -209,7 +216,7 @@ mod tests {
     #[test]
     fn what_a_client_noticed_has_heads_and_details() {
         let mut ledger = Ledger::default();
-        ledger.publish("anna", "hello", b"1");
+        ledger.publish("anna", "hello", b"1", Telling::Numbered);
         let reason = r#"{"message":"bye","error_code":"X"}"#;
         let entries = vec![
             Entry::Received(Frame::Text(b"1".to_vec())),
@@ -221,6 +228,7 @@ mod tests {
             actor: Actor::Client {
                 user: "anna".into(),
                 offered: 0,
+                crowd: None,
             },
             entries,
         };

@@ -36,6 +36,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -43,6 +44,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::profile::{Capability, Profile, Ready, Service, template};
+use crate::proxy::Proxy;
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
 use crate::token::{Issuer, Key};
@@ -62,6 +64,9 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 const READY_INTERVAL: Duration = Duration::from_millis(15);
 /// How long an engine may take to close a connection that no container accepts: by then a new one has been refused.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long an answer to a ready check may take.
+const READY_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Where the suite's own parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,9 +98,23 @@ pub struct System {
     /// The services that cannot be used, and why.
     pub trouble: BTreeMap<Capability, String>,
     redis_url: String,
+    second_websocket: Option<SocketAddr>,
+    redis_pair: Option<RedisPair>,
     profile: Profile,
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
+    redis_proxy: Option<Arc<Proxy>>,
+}
+
+/// Two Redis servers, the first one and a spare one.
+#[derive(Clone, Debug)]
+pub struct RedisPair {
+    /// The spare one as this process reaches it, with its password if it has one.
+    pub spare_url: String,
+    /// Where this process reaches each, and the services through a proxy.
+    pub addresses: [SocketAddr; 2],
+    /// Where each finds the other: host and port of the first, and of the second.
+    pub among_equals: [(String, u16); 2],
 }
 
 impl System {
@@ -118,9 +137,18 @@ impl System {
             }
             None => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
         };
-        let plan = Plan::new(stock, &standins, &issuer, &redis_password, settings).await?;
+        let redis_proxy = match settings.is_redis_behind_proxy() {
+            true => Some(Arc::new(stock.proxy().await?)),
+            false => None,
+        };
+        let proxy = redis_proxy.as_deref();
+        let plan = Plan::new(stock, &standins, &issuer, &redis_password, proxy, settings).await?;
         let (websocket, gateway) = (plan.websocket, plan.gateway);
         let redis_url = plan.redis_url.clone();
+        let redis_pair = RedisPair::of(&plan);
+        if let (Some(proxy), Some(redis)) = (proxy, plan.address(Part::Redis)) {
+            proxy.forward_to([redis]);
+        }
         let system = Self {
             websocket,
             gateway,
@@ -129,9 +157,12 @@ impl System {
             redis_password,
             trouble: BTreeMap::new(),
             redis_url,
+            second_websocket: plan.address(Part::SecondWebsocketService),
+            redis_pair,
             profile: profile.clone(),
             parts: tokio::sync::Mutex::new(Some(Parts::start(stock, plan, &log).await?)),
             log,
+            redis_proxy,
         };
         system.until_ready().await
     }
@@ -147,6 +178,16 @@ impl System {
         after_password.trim_start_matches("redis://")
     }
 
+    /// What stands between the services and Redis, if the settings ask for it.
+    pub fn redis_proxy(&self) -> Option<Arc<Proxy>> {
+        self.redis_proxy.clone()
+    }
+
+    /// The first Redis and the spare one, where the harness starts Redis.
+    pub fn redis_pair(&self) -> Option<&RedisPair> {
+        self.redis_pair.as_ref()
+    }
+
     /// Whether this is the reference system, whole.
     pub fn is_reference(&self) -> bool {
         self.profile.is_reference()
@@ -157,7 +198,8 @@ impl System {
         let address = match part {
             Part::WebsocketService => self.websocket,
             Part::ApiGateway => self.gateway,
-            Part::Redis | Part::SecondWebsocketService => None,
+            Part::SecondWebsocketService => self.second_websocket,
+            Part::Redis | Part::SecondRedis => None,
         };
         let words = || format!("{part} is not in the profile: the scenario should say its needs");
         address.ok_or_else(|| Failure::Bug(words()))
@@ -166,7 +208,7 @@ impl System {
     /// Whether the harness starts `part`: one of somebody else's runs already.
     pub fn starts(&self, part: Part) -> bool {
         let service = match part {
-            Part::Redis => Some(&self.profile.redis),
+            Part::Redis | Part::SecondRedis => Some(&self.profile.redis),
             Part::WebsocketService | Part::SecondWebsocketService => {
                 self.profile.websocket.as_ref()
             }
@@ -217,17 +259,44 @@ impl System {
         self.log.since(mark, words)
     }
 
+    /// Waits until `part`, which has just been started, answers, whatever it says.
+    pub(crate) async fn until_answering(&self, part: Part) -> Result<(), String> {
+        let service = match part {
+            Part::ApiGateway => &self.profile.gateway,
+            _ => &self.profile.websocket,
+        };
+        let (Some(service), Ok(address)) = (service, self.address(part)) else {
+            return Err(format!("there is no {part}"));
+        };
+        let http = http_client().map_err(|error| error.0)?;
+        let deadline = Instant::now() + START_DEADLINE;
+        while !answers(&service.ready, address, &http).await {
+            if let Some(exit) = self.exit(part).await {
+                return Err(format!("{part} {exit}\n{}", self.last_words(part).await));
+            }
+            if Instant::now() > deadline {
+                let seconds = START_DEADLINE.as_secs();
+                let printed = self.last_words(part).await;
+                return Err(format!(
+                    "{part} does not answer after {seconds} s\n{printed}"
+                ));
+            }
+            sleep(READY_INTERVAL).await;
+        }
+        Ok(())
+    }
+
     async fn until_ready(mut self) -> Result<Self, StartError> {
         let deadline = Instant::now() + START_DEADLINE;
         let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
-        let readiness = match reqwest::Client::builder().no_proxy().build() {
+        let readiness = match http_client() {
             Ok(http) => tokio::join!(
                 self.until_usable(Part::WebsocketService, websocket, &http, deadline),
                 self.until_usable(Part::ApiGateway, gateway, &http, deadline),
             ),
             Err(error) => {
                 self.stop().await;
-                return Err(StartError(format!("no HTTP client: {error}")));
+                return Err(error);
             }
         };
         let trouble = [
@@ -306,6 +375,22 @@ impl System {
     }
 }
 
+fn http_client() -> Result<reqwest::Client, StartError> {
+    let client = reqwest::Client::builder().no_proxy().build();
+    client.map_err(|error| StartError(format!("no HTTP client: {error}")))
+}
+
+/// Whether a part answers at all.
+async fn answers(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> bool {
+    match ready {
+        Ready::Tcp => TcpStream::connect(address).await.is_ok(),
+        Ready::Path(path) => {
+            let call = http.get(format!("http://{address}{path}"));
+            call.timeout(READY_DEADLINE).send().await.is_ok()
+        }
+    }
+}
+
 /// Whether a part can be used, or what it did instead.
 async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Result<(), String> {
     match ready {
@@ -318,7 +403,7 @@ async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Re
         },
         Ready::Path(path) => {
             let url = format!("http://{address}{path}");
-            let got = match http.get(&url).timeout(Duration::from_secs(2)).send().await {
+            let got = match http.get(&url).timeout(READY_DEADLINE).send().await {
                 Ok(response) if response.status() == reqwest::StatusCode::OK => return Ok(()),
                 Ok(response) => format!("status {}", response.status()),
                 Err(error) => root_cause(&error),
@@ -336,6 +421,20 @@ async fn stays_open(mut stream: TcpStream) -> bool {
         Ok(Err(_)) => false,
         // A server waits for the client to speak first.
         Err(_) => true,
+    }
+}
+
+impl RedisPair {
+    fn of(plan: &Plan) -> Option<Self> {
+        let (first, second) = (Part::Redis, Part::SecondRedis);
+        Some(Self {
+            spare_url: plan.spare_redis_url.clone()?,
+            addresses: [plan.address(first)?, plan.address(second)?],
+            among_equals: [
+                plan.address_among_equals(first)?,
+                plan.address_among_equals(second)?,
+            ],
+        })
     }
 }
 

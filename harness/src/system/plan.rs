@@ -9,6 +9,7 @@ use super::children::free_port;
 use super::programs::{Ports, Program, Supply};
 use super::{ORIGIN, Part, Settings, StartError, Stock, engine};
 use crate::profile::{Service, Source};
+use crate::proxy::Proxy;
 use crate::standin::{StandIn, StandIns};
 use crate::token::Issuer;
 
@@ -20,8 +21,12 @@ pub(super) struct Plan {
     /// What its network is called, and its containers with their part's name behind it.
     pub run: String,
     pub programs: Vec<Program>,
+    /// What is started only when a scenario asks for it.
+    pub spares: Vec<Program>,
     /// Redis as this process reaches it.
     pub redis_url: String,
+    /// The spare one.
+    pub spare_redis_url: Option<String>,
     pub websocket: Option<SocketAddr>,
     pub gateway: Option<SocketAddr>,
     /// Why a part in a container may not find Redis.
@@ -41,25 +46,38 @@ impl Plan {
         standins: &StandIns,
         issuer: &Issuer,
         redis_password: &str,
+        redis_proxy: Option<&Proxy>,
         settings: &Settings,
     ) -> Result<Self, StartError> {
         let profile = stock.profile();
         let run = format!("{}-{}", engine::OWN, uuid::Uuid::new_v4().simple());
-        let redis = redis(&profile.redis, stock.supply(Part::Redis), redis_password)?;
-        let redis_url = match &redis {
+        let redis = |part| redis(part, &profile.redis, stock.supply(part), redis_password);
+        let (redis, spare_redis) = (redis(Part::Redis)?, redis(Part::SecondRedis)?);
+        let url = |redis: &Program| {
+            let port = redis.ports.outside;
             // One that is told no password asks for none.
-            Some(redis) if redis.is_told(redis_password) => {
-                format!(
-                    "redis://:{redis_password}@127.0.0.1:{}",
-                    redis.ports.outside
-                )
+            match redis.is_told(redis_password) {
+                true => format!("redis://:{redis_password}@127.0.0.1:{port}"),
+                false => format!("redis://127.0.0.1:{port}"),
             }
-            Some(redis) => format!("redis://127.0.0.1:{}", redis.ports.outside),
+        };
+        let redis_url = match &redis {
+            Some(redis) => url(redis),
             None => profile.redis.url().unwrap_or_default().to_owned(),
         };
-        let (in_container, caution) = from_container(&run, redis.as_ref(), &redis_url);
+        let (here, in_container, caution) = match redis_proxy {
+            Some(proxy) => {
+                let through = at_port(&redis_url, proxy.port());
+                let there = of_this_machine(&through).map(|(url, _)| url);
+                (through.clone(), there.unwrap_or(through), None)
+            }
+            None => {
+                let (there, caution) = from_container(&run, redis.as_ref(), &redis_url);
+                (redis_url.clone(), there, caution)
+            }
+        };
         let process = View {
-            redis_url: redis_url.clone(),
+            redis_url: here,
             standin_host: "127.0.0.1",
         };
         let container = View {
@@ -92,25 +110,50 @@ impl Plan {
             program.environment.extend_from_slice(others);
             Ok(Some(program))
         };
-        let websocket = program(
-            Part::WebsocketService,
-            &profile.websocket,
-            &settings.websocket,
-        )?;
+        let websocket = |part| program(part, &profile.websocket, &settings.websocket);
+        let second_websocket = websocket(Part::SecondWebsocketService)?;
+        let websocket = websocket(Part::WebsocketService)?;
         let gateway = program(Part::ApiGateway, &profile.gateway, &settings.gateway)?;
         Ok(Self {
             run,
+            spare_redis_url: spare_redis.as_ref().map(url),
             redis_url,
             websocket: address(profile.websocket.as_ref(), websocket.as_ref()).await?,
             gateway: address(profile.gateway.as_ref(), gateway.as_ref()).await?,
             programs: [redis, websocket, gateway].into_iter().flatten().collect(),
+            spares: [spare_redis, second_websocket]
+                .into_iter()
+                .flatten()
+                .collect(),
             caution,
         })
+    }
+
+    /// Where this process reaches `part`, if the harness starts it.
+    pub fn address(&self, part: Part) -> Option<SocketAddr> {
+        let port = self.program(part)?.ports.outside;
+        Some((Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    /// Where one part finds `part`, if both are started from the same.
+    pub fn address_among_equals(&self, part: Part) -> Option<(String, u16)> {
+        let program = self.program(part)?;
+        let Ports { inside, outside } = program.ports;
+        Some(match program.supply {
+            Supply::Image(_) => (format!("{}-{part}", self.run), inside),
+            Supply::Executable(_) => ("127.0.0.1".to_owned(), outside),
+        })
+    }
+
+    fn program(&self, part: Part) -> Option<&Program> {
+        let mut all = self.programs.iter().chain(&self.spares);
+        all.find(|program| program.part == part)
     }
 }
 
 /// The Redis that is to be started; none where somebody else's runs.
 fn redis(
+    part: Part,
     service: &Service,
     supply: Option<&Supply>,
     password: &str,
@@ -118,18 +161,12 @@ fn redis(
     let Some(supply) = supply else {
         return Ok(None);
     };
-    let ports = ports(Part::Redis, &service.source, supply)?;
+    let ports = ports(part, &service.source, supply)?;
     let values = [
         ("port", ports.inside.to_string()),
         ("redis_password", password.to_owned()),
     ];
-    Ok(Some(Program::new(
-        Part::Redis,
-        service,
-        supply,
-        ports,
-        &values,
-    )))
+    Ok(Some(Program::new(part, service, supply, ports, &values)))
 }
 
 /// Redis at `here`, as a container writes it; and why it may not be found there, where that is known.
@@ -149,6 +186,18 @@ fn from_container(run: &str, redis: Option<&Program>, here: &str) -> (String, Op
             (there, Some(caution))
         }
         None => (here.to_owned(), None),
+    }
+}
+
+/// The Redis url of this machine `url` with another port.
+fn at_port(url: &str, port: u16) -> String {
+    match reqwest::Url::parse(url) {
+        Ok(mut url) => {
+            // Fails only for a URL that has no host.
+            let _ = url.set_port(Some(port));
+            url.into()
+        }
+        Err(_) => url.to_owned(),
     }
 }
 
@@ -181,7 +230,7 @@ fn ports(part: Part, source: &Source, supply: &Supply) -> Result<Ports, StartErr
 /// Where a part listens that nobody told otherwise (contract, Configuration).
 fn contract_port(part: Part) -> u16 {
     match part {
-        Part::Redis => 6379,
+        Part::Redis | Part::SecondRedis => 6379,
         Part::WebsocketService | Part::SecondWebsocketService => 8080,
         Part::ApiGateway => 4001,
     }
