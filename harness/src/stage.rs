@@ -304,24 +304,25 @@ impl Stage {
             if let Ok(value) = serde_json::from_slice(bytes) {
                 self.lock().redactor.note_sent(&value);
             }
-            let number = self.enter(user, kind, bytes, telling, &mut pipeline);
+            let number = self.enter(user, kind, telling, &mut pipeline, |_| bytes.clone());
             recorder.push(Entry::Published(number));
             numbers.push(number);
         }
         self.send_entered(&pipeline, &numbers).await
     }
 
-    /// Enters a message in the ledger, as on its way, and in `pipeline`; says its number.
+    /// Enters a message, whose bytes may hold its number, in the ledger, as on its way, and in `pipeline`; says its number.
     fn enter(
         &self,
         user: &User,
         kind: &str,
-        bytes: &[u8],
         telling: Telling,
         pipeline: &mut redis::Pipeline,
+        bytes: impl FnOnce(usize) -> Vec<u8>,
     ) -> usize {
         let mut state = self.lock();
-        let number = state.ledger.publish(&user.name, kind, bytes, telling);
+        let bytes = bytes(state.ledger.len() + 1);
+        let number = state.ledger.publish(&user.name, kind, &bytes, telling);
         state.on_their_way.insert(number);
         self.0.published.store(number, Ordering::SeqCst);
         let channel = self.0.system.channel(&user.id);

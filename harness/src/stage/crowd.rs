@@ -63,7 +63,7 @@ impl Stage {
         ));
         let resetting = users.iter().cycle().take(times).enumerate();
         let resetting: Vec<_> = resetting
-            .map(|(number, user)| self.reset_as(user, number / users.len() % 2 == 0))
+            .map(|(number, user)| self.reset_as(user, (number / users.len()).is_multiple_of(2)))
             .collect();
         stream::iter(resetting)
             .buffer_unordered(AT_ONCE)
@@ -71,10 +71,10 @@ impl Stage {
             .await
     }
 
-    async fn reset_as(&self, user: &User, upgraded: bool) -> Outcome {
+    async fn reset_as(&self, user: &User, before_the_answer: bool) -> Outcome {
         let asked = self.good_handshake(user)?;
         let (address, target) = (asked.address, asked.target);
-        if !upgraded {
+        if before_the_answer {
             return RawClient::ask_and_reset(address, &target).await;
         }
         let (name, lane) = (user.name.clone(), Recorder::default());

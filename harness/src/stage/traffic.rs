@@ -99,11 +99,12 @@ impl Stage {
             "" => String::new(),
             filler => format!(r#","filler":"{filler}""#),
         };
+        let text = |number| {
+            let text = format!(r#"{{"event":"numbered","data":{{"number":{number}{more}}}}}"#);
+            text.into_bytes()
+        };
         for user in users {
-            let next = self.lock().ledger.len() + 1;
-            let text = format!(r#"{{"event":"numbered","data":{{"number":{next}{more}}}}}"#);
-            let (bytes, telling) = (text.as_bytes(), Telling::Untold);
-            numbers.push(self.enter(user, "numbered", bytes, telling, &mut pipeline));
+            numbers.push(self.enter(user, "numbered", Telling::Untold, &mut pipeline, text));
         }
         self.send_entered(&pipeline, &numbers).await
     }
