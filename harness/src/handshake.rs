@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::client::PATIENCE;
+use crate::client::LONG_PATIENCE;
 use crate::flow::{Body, Entry, Recorder, Request, Response};
 use crate::http::{Reply, owned};
 use crate::scenario::{Failure, Outcome};
@@ -71,7 +71,7 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
         stream.set_nodelay(true).map_err(Trouble::Connection)?;
         answer(stream, request, &key).await
     };
-    match timeout(PATIENCE, shake).await {
+    match timeout(LONG_PATIENCE, shake).await {
         Ok(Ok(answer)) => {
             recorder.push(Entry::Response(match &answer {
                 Answer::Upgraded(_) => Response {
@@ -94,7 +94,7 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
         Err(_) => Err(Failure::broken(format!(
             "no answer to the upgrade of {} in {} s",
             handshake.path,
-            PATIENCE.as_secs()
+            LONG_PATIENCE.as_secs()
         ))),
     }
 }
@@ -218,7 +218,7 @@ mod tests {
             stream.write_all(head).await.unwrap();
             sleep(Duration::from_millis(20)).await;
             stream.write_all(b"{}").await.unwrap();
-            sleep(PATIENCE).await;
+            sleep(LONG_PATIENCE).await;
         });
         let handshake = Handshake {
             address,

@@ -7,7 +7,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::client::PATIENCE;
+use crate::client::LONG_PATIENCE;
 use crate::fixture::Part;
 use crate::flow::{self, Body};
 use crate::scenario::{Failure, Outcome};
@@ -95,12 +95,12 @@ impl Call {
                 self.send_verbatim(address).await
             }
         };
-        timeout(PATIENCE, sent).await.unwrap_or_else(|_| {
+        timeout(LONG_PATIENCE, sent).await.unwrap_or_else(|_| {
             Err(Failure::broken(format!(
                 "no whole answer to {} {} in {} s",
                 self.method,
                 self.path,
-                PATIENCE.as_secs()
+                LONG_PATIENCE.as_secs()
             )))
         })
     }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::breach::Breaks;
-use crate::client::{PATIENCE, may_mean};
+use crate::client::{LONG_PATIENCE, PATIENCE, may_mean};
 use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
 use crate::scenario::{Failure, Outcome, ensure};
 
@@ -67,7 +67,7 @@ impl RawClient {
             }
             Ok((stream, head))
         };
-        let (stream, head) = timeout(PATIENCE, shake)
+        let (stream, head) = timeout(LONG_PATIENCE, shake)
             .await
             .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
             .map_err(no_upgrade)?;
@@ -98,7 +98,7 @@ impl RawClient {
             stream.write_all(request.as_bytes()).await?;
             stream.set_zero_linger()
         };
-        let asked = timeout(PATIENCE, ask).await;
+        let asked = timeout(LONG_PATIENCE, ask).await;
         asked
             .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
             .map_err(|error| Failure::System(format!("{address} takes no connection: {error}")))
@@ -146,6 +146,7 @@ impl RawClient {
     /// or nothing.
     pub async fn expect_close(&mut self, code: u16, error_code: &str) -> Outcome<Farewell> {
         let expected = format!("{} should be closed with {code} {error_code}", self.name);
+        let expected = expected.trim_end();
         let mut farewell = Farewell::default();
         self.note("it reads, and answers nothing");
         loop {
@@ -194,6 +195,11 @@ impl RawClient {
         })
         .breaks("close.reason-is-json")?;
         Ok(farewell)
+    }
+
+    /// The same for a code with which no reason is owed.
+    pub async fn expect_close_by_code(&mut self, code: u16) -> Outcome<Farewell> {
+        self.expect_close(code, "").await
     }
 
     /// The next frame's opcode and payload. A server's frames are not masked and these are whole (RFC 6455, section 5.2).

@@ -9,7 +9,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::breach::Breach;
-use crate::client::Client;
+use crate::client::{Client, LONG_PATIENCE};
 use crate::comparison::noticed::noticed;
 use crate::profile::{Capability, Profile};
 use crate::scenario::{Failure, Outcome, Scenario};
@@ -19,13 +19,15 @@ use crate::system::{Part, Run, Runtime, Settings, StartError, Stock, System};
 use crate::verdict::{Broken, Verdict};
 
 /// The longest that one scenario may take: one that hangs does not hold up the run.
-const SCENARIO_DEADLINE: Duration = Duration::from_secs(60);
+const SCENARIO_DEADLINE: Duration = Duration::from_secs(120);
+/// The same on a system of its own: a service may take its time with each of several faults.
+const FAULTS_DEADLINE: Duration = Duration::from_secs(300);
 
 /// How many scenarios on systems of their own are played at the same time: starting one keeps a small machine busy.
 pub const OWN_AT_ONCE: usize = 3;
 
 /// How long the websocket service may take to reach Redis once it answers.
-const ACCEPT_DEADLINE: Duration = Duration::from_secs(20);
+const ACCEPT_DEADLINE: Duration = LONG_PATIENCE;
 /// How often it is asked meanwhile.
 const ACCEPT_INTERVAL: Duration = Duration::from_millis(15);
 /// The close code of a service that cannot keep its promise now (contract, The promise).
@@ -327,14 +329,18 @@ async fn play_to_the_end(scenario: &Scenario, stage: &Stage) -> Outcome {
         played.await?;
         settles.settle().await
     });
-    match timeout(SCENARIO_DEADLINE, &mut task).await {
+    let deadline = match scenario.own_system {
+        Some(_) => FAULTS_DEADLINE,
+        None => SCENARIO_DEADLINE,
+    };
+    match timeout(deadline, &mut task).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(panic)) => Err(Failure::Bug(format!("the scenario panicked: {panic}"))),
         Err(_) => {
             task.abort();
             Err(Failure::broken(format!(
                 "the scenario was not over after {} s: the system keeps it waiting",
-                SCENARIO_DEADLINE.as_secs()
+                deadline.as_secs()
             )))
         }
     }

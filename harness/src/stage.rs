@@ -16,7 +16,7 @@ pub use traffic::Traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::audit::Audit;
-use crate::client::Client;
+use crate::client::{Client, Counts};
 use crate::fixture::Message;
 use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
 use crate::ledger::{Ledger, Telling};
@@ -68,8 +68,8 @@ struct Inner {
     system: Arc<System>,
     lines: Lines,
     mark: String,
-    /// How many messages are in the ledger, for clients to read without the state.
-    published: Arc<AtomicUsize>,
+    /// How many messages are in the ledger, and what of everything has arrived, without the state.
+    counts: Arc<Counts>,
     state: Mutex<State>,
 }
 
@@ -198,7 +198,7 @@ impl Stage {
             system,
             lines,
             mark,
-            published: Arc::default(),
+            counts: Arc::default(),
             state: Mutex::new(state),
         }))
     }
@@ -330,7 +330,7 @@ impl Stage {
         let bytes = bytes(state.ledger.len() + 1);
         let number = state.ledger.publish(&user.name, kind, &bytes, telling);
         state.on_their_way.insert(number);
-        self.0.published.store(number, Ordering::SeqCst);
+        self.0.counts.published.store(number, Ordering::SeqCst);
         let channel = self.0.system.channel(&user.id);
         pipeline.cmd("PUBLISH").arg(channel).arg(bytes);
         number
