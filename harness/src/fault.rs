@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::client::{Answer, PATIENCE, shake_hands};
+use crate::client::PATIENCE;
 use crate::fixture::Service;
 use crate::flow::{Actor, Entry, Recorder};
+use crate::handshake::{Answer, shake_hands};
 use crate::http::Call;
 use crate::runner::until_accepting;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::stage::{Stage, User};
 use crate::standin::Trouble;
-use crate::system::Part;
+use crate::system::{EXIT_DEADLINE, Part};
 
+/// How long a program may take to find that it lacks a variable: on a busy machine an interpreter loads for seconds.
+const LOADING: Duration = Duration::from_secs(30);
 /// How often a metric is read while it is waited for.
 const METRIC_INTERVAL: Duration = Duration::from_millis(15);
 
@@ -42,8 +45,8 @@ impl Stage {
 
     /// Waits until `part`, which was told to, has ended with status 0 (contract, Shutdown: within 10 seconds).
     pub async fn expect_goodbye(&self, part: Part) -> Outcome {
-        let exit = self.system().until_exit(part).await;
-        let seconds = crate::system::EXIT_DEADLINE.as_secs();
+        let exit = self.system().until_exit(part, EXIT_DEADLINE).await;
+        let seconds = EXIT_DEADLINE.as_secs();
         let Some(exit) = exit else {
             return Err(Failure::broken(format!(
                 "{part} was told to end and still runs after {seconds} s"
@@ -62,7 +65,7 @@ impl Stage {
         let part = Part::SecondWebsocketService;
         self.operator_notes(&format!("starts a websocket service without {absent}"));
         self.of_system(self.system().start_second_without(absent).await)?;
-        let exit = self.system().until_exit(part).await;
+        let exit = self.system().until_exit(part, LOADING).await;
         let ended = exit.map_or("still runs".to_owned(), |exit| exit.to_string());
         ensure(
             exit.is_some_and(|exit| exit.status.is_some_and(|s| s != 0)),

@@ -6,6 +6,7 @@
 //! - [`breach`]: one way in which a system breaks the contract, and the promise that it breaks
 //! - [`stage`]: one scenario's view of a system: users, connections, publishing, calls, the fence
 //! - [`client`]: a WebSocket client that records what it sees
+//! - [`handshake`]: the upgrade to a WebSocket, and whatever else it is answered
 //! - [`raw_client`]: a WebSocket client that does only what it is told, for what no well-behaved one does
 //! - [`fault`]: faults for a scenario with a system of its own
 //! - [`http`]: requests to the gateway and the services, and what they answered
@@ -44,6 +45,7 @@ pub mod expectation;
 pub mod fault;
 pub mod fixture;
 pub mod flow;
+pub mod handshake;
 pub mod http;
 pub mod interaction;
 pub mod ledger;

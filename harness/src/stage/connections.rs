@@ -1,13 +1,12 @@
 //! How a scenario's users connect, and what an upgrade is answered.
 
 use contract::rules::{self, Service};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio_tungstenite::WebSocketStream;
 
 use super::{Stage, User, fence_of};
-use crate::client::{Answer, Client, Handshake, PATIENCE, shake_hands};
+use crate::client::{Client, PATIENCE};
 use crate::flow::{Actor, Frame, Recorder};
+use crate::handshake::{Answer, Handshake, Socket, shake_hands};
 use crate::raw_client::RawClient;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::system::Part;
@@ -98,7 +97,7 @@ impl Stage {
         headers: Vec<(String, String)>,
         name: &str,
         recorder: &Recorder,
-    ) -> Outcome<WebSocketStream<TcpStream>> {
+    ) -> Outcome<Socket> {
         let handshake = self.handshake(Service::Websocket, path, headers)?;
         match self
             .shake_hands(Service::Websocket, &handshake, recorder)
@@ -198,7 +197,7 @@ fn start_client(
     name: &str,
     user: &User,
     promise: (usize, usize),
-    stream: WebSocketStream<TcpStream>,
+    stream: Socket,
     recorder: Recorder,
 ) -> Client {
     let id = user.id.clone();

@@ -81,7 +81,7 @@ impl System {
     /// Kills `part`: it has no time to say goodbye.
     pub async fn kill(&self, part: Part) -> Result<(), String> {
         self.parts().await?.signal(part, "SIGKILL").await?;
-        match self.until_exit(part).await {
+        match self.until_exit(part, EXIT_DEADLINE).await {
             Some(_) => Ok(()),
             None => Err(format!("{part} was killed and still runs")),
         }
@@ -106,9 +106,9 @@ impl System {
         self.parts().await.ok()?.exit(part).await
     }
 
-    /// How `part` ended, once it has; none when it runs still after the ten seconds that the contract gives it.
-    pub async fn until_exit(&self, part: Part) -> Option<Exit> {
-        let deadline = Instant::now() + EXIT_DEADLINE;
+    /// How `part` ended, once it has; none when it still runs after `patience`.
+    pub async fn until_exit(&self, part: Part, patience: Duration) -> Option<Exit> {
+        let deadline = Instant::now() + patience;
         loop {
             // Asked again and again, and not waited for: the parts must not be held meanwhile.
             let exit = self.exit(part).await;

@@ -1,6 +1,6 @@
 //! The WebSocket route that is gone: `/ws/v1/status/{client_id}` is a plain 404, to an upgrade too.
 
-use harness::client::Answer;
+use harness::handshake::Answer;
 use harness::http::Call;
 use harness::scenario::{Failure, Outcome, Scenario, ensure};
 use harness::stage::Stage;
