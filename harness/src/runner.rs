@@ -1,6 +1,7 @@
 //! One scenario played, from stage to verdict.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::breach::Breach;
 use crate::client::Client;
 use crate::comparison::noticed::noticed;
 use crate::profile::{Capability, Profile};
+use crate::saboteur::{Between, Sabotage};
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
 use crate::stage::{Lines, Stage};
@@ -40,6 +42,7 @@ pub struct Theatre {
     stock: Arc<Stock>,
     shared: OnceCell<Scene>,
     own: Semaphore,
+    between: Between,
 }
 
 /// A started system and the lines to it.
@@ -76,7 +79,18 @@ impl Theatre {
             stock: Arc::new(Stock::prepare(profile, runtime, say).await?),
             shared: OnceCell::new(),
             own: Semaphore::new(OWN_AT_ONCE),
+            between: Between::Nobody,
         })
+    }
+
+    /// From now on a saboteur with nothing to break stands before every stage, and `own_at_once` scenarios are played on
+    /// systems of their own at the same time. The reviewed flows are then not asked for.
+    pub fn behind_a_saboteur(self, own_at_once: usize) -> Self {
+        Self {
+            own: Semaphore::new(own_at_once),
+            between: Between::Saboteur(None),
+            ..self
+        }
     }
 
     /// The system that scenarios share, started now if it has not been.
@@ -114,14 +128,28 @@ impl Theatre {
     /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one. After a signal it never
     /// returns: what happens while the system goes down is no verdict, and the process ends soon.
     pub async fn play(&self, scenario: &Scenario) -> Verdict {
+        self.play_behind(self.between, scenario).await
+    }
+
+    /// The same while `sabotage` breaks its promise, for this scenario alone.
+    pub async fn play_sabotaged(
+        &self,
+        sabotage: &'static Sabotage,
+        scenario: &Scenario,
+    ) -> Verdict {
+        let between = Between::Saboteur(Some(sabotage));
+        self.play_behind(between, scenario).await
+    }
+
+    async fn play_behind(&self, between: Between, scenario: &Scenario) -> Verdict {
         tokio::select! {
             biased;
             () = self.run.interrupted() => std::future::pending().await,
-            verdict = self.verdict(scenario) => verdict,
+            verdict = self.verdict(between, scenario) => verdict,
         }
     }
 
-    async fn verdict(&self, scenario: &Scenario) -> Verdict {
+    async fn verdict(&self, between: Between, scenario: &Scenario) -> Verdict {
         let began = Instant::now();
         let unreached = |words: String| {
             let broken = Broken::unreached(Failure::System(words));
@@ -136,7 +164,7 @@ impl Theatre {
                 Ok(scene) => {
                     let played = match scene.trouble_for(scenario) {
                         Some(trouble) => unreached(trouble),
-                        None => play_and_compare(scenario, &scene).await,
+                        None => play_and_compare(scenario, &scene, between).await,
                     };
                     self.run.end(&scene.system).await;
                     played
@@ -147,7 +175,7 @@ impl Theatre {
             match self.shared().await {
                 Ok(scene) => match scene.trouble_for(scenario) {
                     Some(trouble) => unreached(trouble),
-                    None => play_and_compare(scenario, scene).await,
+                    None => play_and_compare(scenario, scene, between).await,
                 },
                 Err(error) => unreached(error.to_string()),
             }
@@ -174,7 +202,8 @@ impl Theatre {
             let lines = Lines::open(&system).await?;
             let mut trouble = system.trouble.clone();
             if !trouble.contains_key(&Capability::Websocket)
-                && let Err(failure) = until_accepting(&system, &lines).await
+                && let Some(address) = system.websocket
+                && let Err(failure) = until_accepting(&system, &lines, address).await
             {
                 let log = system.log_tail(Part::WebsocketService);
                 trouble.insert(Capability::Websocket, format!("{failure}\n{log}"));
@@ -210,8 +239,15 @@ impl Scene {
 }
 
 /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one.
-async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
-    let stage = Stage::new(Arc::clone(&scene.system), scene.lines.clone());
+async fn play_and_compare(scenario: &Scenario, scene: &Scene, between: Between) -> Verdict {
+    let opened = Stage::behind(Arc::clone(&scene.system), scene.lines.clone(), between);
+    let stage = match opened.await {
+        Ok(stage) => stage,
+        Err(failure) => {
+            let broken = Broken::unreached(failure);
+            return Verdict::of(scenario, String::new(), Err(broken));
+        }
+    };
     let mark = scene.system.log_mark();
     let outcome = play_to_the_end(scenario, &stage).await;
     let exercised = stage.exercised();
@@ -223,7 +259,8 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
         let words = [stage.mark().to_owned()];
         redactor.text(&scene.system.log_since(&mark, &words))
     };
-    let reference = scene.system.is_reference();
+    // What a saboteur does must be noticed where there are no reviewed flows as well.
+    let reference = scene.system.is_reference() && between == Between::Nobody;
     let result = match outcome {
         Err(failure) => Err(Broken {
             failure: failure.redacted(&mut stage.redactor()),
@@ -247,18 +284,19 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
     }
 }
 
-/// Waits until the websocket service no longer closes a good connection with 1011, which is how it says that it has not
-/// yet reached Redis. One that serves nobody at all is no system to play scenarios on; whatever else it does is for the
+/// Waits until the websocket service at `address` no longer closes a good connection with 1011, which is how it says that
+/// it has not yet reached Redis. One that serves nobody at all is no system to play scenarios on; whatever else it does is for the
 /// scenarios to judge.
-pub(crate) async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outcome {
-    if system.websocket.is_none() {
-        return Ok(());
-    }
+pub(crate) async fn until_accepting(
+    system: &Arc<System>,
+    lines: &Lines,
+    address: SocketAddr,
+) -> Outcome {
     let deadline = Instant::now() + ACCEPT_DEADLINE;
     loop {
         let stage = Stage::new(Arc::clone(system), lines.clone());
         let probe = stage.user("probe");
-        let served = match stage.connect(&probe).await {
+        let served = match stage.connect_at(address, &probe).await {
             Ok(client) => {
                 // How it went shows in the end of the connection alone.
                 let _ = stage.settle().await;

@@ -1,12 +1,14 @@
 //! `cargo verify`: plays scenarios against a system and says whether the contract is kept.
 //!
 //! - `compare`: two systems compared by what their clients notice
+//! - `selftest`: whether the suite notices what a saboteur does to a healthy system
 //! - `rounds`: the scenarios played, in which order and how often
 //! - `output`: the results printed and written
 
 mod compare;
 mod output;
 mod rounds;
+mod selftest;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -40,6 +42,7 @@ Examples:
   cargo verify --keep notifications/events  look at the running system afterwards
   cargo verify --system my.toml             your own services; harness/profiles/reference.toml documents every key
   cargo verify compare --old old.toml --new new.toml
+  cargo verify selftest                     does the suite notice when a promise is broken?
   cargo verify --only-promise delivery.in-order
   cargo verify --repeat 20                  is a result the same every time, in any order?
 
@@ -111,11 +114,14 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Compare(compare::Arguments),
+    Selftest(selftest::Arguments),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
-    if let Some(Command::Compare(arguments)) = &arguments.command {
-        return compare::run(arguments);
+    match &arguments.command {
+        Some(Command::Compare(arguments)) => return compare::run(arguments),
+        Some(Command::Selftest(arguments)) => return selftest::run(arguments),
+        None => {}
     }
     let (contract, all) = match (contract(), scenarios::all()) {
         (Ok(contract), Ok(all)) => (contract, all),

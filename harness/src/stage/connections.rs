@@ -1,5 +1,7 @@
 //! How a scenario's users connect, and what an upgrade is answered.
 
+use std::net::SocketAddr;
+
 use contract::rules::{self, Service};
 use tokio::time::Instant;
 
@@ -9,7 +11,6 @@ use crate::flow::{Actor, Frame, Recorder};
 use crate::handshake::{Answer, Handshake, Socket, shake_hands};
 use crate::raw_client::RawClient;
 use crate::scenario::{Failure, Outcome, ensure};
-use crate::system::Part;
 
 impl Stage {
     /// Connects `user` with a good token; anything but `101` breaks the contract.
@@ -30,8 +31,23 @@ impl Stage {
         headers: Vec<(String, String)>,
         user: &User,
     ) -> Outcome<Client> {
+        let handshake = self.handshake(Service::Websocket, path, headers)?;
+        self.connect_as(&handshake, user).await
+    }
+
+    /// Connects as `user` with a good token to the websocket service at `address`.
+    pub(crate) async fn connect_at(&self, address: SocketAddr, user: &User) -> Outcome<Client> {
+        let path = format!("/ws?token={}", self.token(user));
+        let handshake = Handshake {
+            address,
+            ..self.handshake(Service::Websocket, &path, Vec::new())?
+        };
+        self.connect_as(&handshake, user).await
+    }
+
+    async fn connect_as(&self, handshake: &Handshake, user: &User) -> Outcome<Client> {
         let (name, offered, recorder) = self.client_lane(user);
-        let stream = self.upgraded(path, headers, &name, &recorder).await?;
+        let stream = self.upgraded(handshake, &name, &recorder).await?;
         let mut state = self.lock();
         let promise = (offered, state.ledger.len());
         let client = start_client(&name, user, promise, stream, recorder);
@@ -43,7 +59,7 @@ impl Stage {
     pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
         let (name, _, recorder) = self.client_lane(user);
         let path = format!("/ws?token={}", self.token(user));
-        let address = self.0.system.address(Part::WebsocketService)?;
+        let address = self.address(Service::Websocket)?;
         let target = self.0.system.target(&path);
         RawClient::connect(name, address, path, &target, recorder).await
     }
@@ -55,7 +71,8 @@ impl Stage {
             let recorder = Recorder::default();
             let path = format!("/ws?token={}", self.token(user));
             let name = format!("{}, trying,", user.name);
-            let stream = self.upgraded(&path, Vec::new(), &name, &recorder).await?;
+            let handshake = self.handshake(Service::Websocket, &path, Vec::new())?;
+            let stream = self.upgraded(&handshake, &name, &recorder).await?;
             let client = start_client(&name, user, (0, 0), stream, recorder);
             // One that is refused is closed at once, and may be before the ping is sent.
             let served =
@@ -93,14 +110,12 @@ impl Stage {
 
     async fn upgraded(
         &self,
-        path: &str,
-        headers: Vec<(String, String)>,
+        handshake: &Handshake,
         name: &str,
         recorder: &Recorder,
     ) -> Outcome<Socket> {
-        let handshake = self.handshake(Service::Websocket, path, headers)?;
         match self
-            .shake_hands(Service::Websocket, &handshake, recorder)
+            .shake_hands(Service::Websocket, handshake, recorder)
             .await?
         {
             Answer::Refused(response) => Err(Failure::broken(format!(
