@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -12,7 +13,7 @@ use crate::breach::Breach;
 use crate::client::Client;
 use crate::comparison::noticed::noticed;
 use crate::profile::{Capability, Profile};
-use crate::saboteur::{Between, Sabotage};
+use crate::saboteur::{self, Between, Sabotage};
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
 use crate::stage::{Lines, Stage};
@@ -42,7 +43,8 @@ pub struct Theatre {
     stock: Arc<Stock>,
     shared: OnceCell<Scene>,
     own: Semaphore,
-    between: Between,
+    /// How often a saboteur with nothing to break has stood before a stage; none where nobody is to stand there.
+    idled: Option<AtomicUsize>,
 }
 
 /// A started system and the lines to it.
@@ -79,7 +81,7 @@ impl Theatre {
             stock: Arc::new(Stock::prepare(profile, runtime, say).await?),
             shared: OnceCell::new(),
             own: Semaphore::new(OWN_AT_ONCE),
-            between: Between::Nobody,
+            idled: None,
         })
     }
 
@@ -88,7 +90,7 @@ impl Theatre {
     pub fn behind_a_saboteur(self, own_at_once: usize) -> Self {
         Self {
             own: Semaphore::new(own_at_once),
-            between: Between::Saboteur(None),
+            idled: Some(AtomicUsize::new(0)),
             ..self
         }
     }
@@ -128,7 +130,11 @@ impl Theatre {
     /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one. After a signal it never
     /// returns: what happens while the system goes down is no verdict, and the process ends soon.
     pub async fn play(&self, scenario: &Scenario) -> Verdict {
-        self.play_behind(self.between, scenario).await
+        let between = match &self.idled {
+            None => Between::Nobody,
+            Some(idled) => Between::Saboteur(saboteur::idle(idled.fetch_add(1, Ordering::Relaxed))),
+        };
+        self.play_behind(between, scenario).await
     }
 
     /// The same while `sabotage` breaks its promise, for this scenario alone.

@@ -33,6 +33,7 @@ use crate::scenario::{Failure, Outcome};
 use crate::system::{Exit, Part, System};
 use exchange::{Answer, Request};
 use frame::Frame;
+pub(crate) use list::idle;
 pub use list::{all, missing, select};
 use scene::Scene;
 use socket::Line;

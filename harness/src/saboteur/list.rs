@@ -40,6 +40,28 @@ pub fn all() -> impl Iterator<Item = &'static Sabotage> {
     .flatten()
 }
 
+/// With nothing to break: one way to stand between after the other, from a mere pipe to one that looks into everything
+/// and changes nothing.
+pub(crate) fn idle(turn: usize) -> Option<&'static Sabotage> {
+    const ALL: &[Sabotage] = &[
+        idler(Deed::Upgrade(|_, _| ())),
+        idler(Deed::FromService(|_, frames| frames)),
+        idler(Deed::FromClient(|_, frame| vec![frame])),
+        idler(Deed::Request(|_, _| ())),
+        idler(Deed::Answer(|_, _, _| ())),
+        idler(Deed::Arrival(|_| ())),
+        idler(Deed::Published(|_, _, _| ())),
+    ];
+    const fn idler(deed: Deed) -> Sabotage {
+        sabotage("nothing", "", "changes nothing", deed)
+    }
+    ALL.iter()
+        .map(Some)
+        .chain([None])
+        .cycle()
+        .nth(turn % (ALL.len() + 1))?
+}
+
 /// Those whose name contains one of `names`; all of them without any. A name that matches nothing is an error that names
 /// the nearest.
 pub fn select(names: &[String]) -> Result<Vec<&'static Sabotage>, String> {

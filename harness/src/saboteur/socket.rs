@@ -37,6 +37,8 @@ pub(super) struct Line {
     pub seen: usize,
     /// What a sabotage keeps for later.
     pub held: Vec<Frame>,
+    /// Whether the client has sent nothing yet, not even a pong.
+    pub silent: bool,
     /// When the service ends the connection, the client is not told.
     pub stays: bool,
     /// When the client ends the connection, the service is not told.
@@ -175,6 +177,7 @@ async fn carry(
         user,
         seen: 0,
         held: Vec::new(),
+        silent: true,
         stays: upgrade.stays,
         holds: upgrade.holds,
         cut: false,
@@ -351,6 +354,7 @@ async fn up(
                 }
                 reader.push(&piece[..count]);
                 let mut line = lock(line);
+                line.silent = false;
                 let mut frames = Vec::new();
                 for frame in reader.frames() {
                     match deed {

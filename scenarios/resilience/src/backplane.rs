@@ -67,11 +67,12 @@ async fn redis_lost(stage: Stage) -> Outcome {
     says_so(&stage).await.breaks("health.redis-down")?;
 
     stage.start_redis().await.breaks(RESUMES)?;
-    stage.connect(&teacher).await.breaks(RESUMES)?;
+    let returned = stage.connect(&teacher).await.breaks(RESUMES)?;
     stage.connect(&colleague).await.breaks(RESUMES)?;
     stage
         .publish_bytes(&teacher, "after", br#"{"event":"after","data":{}}"#)
         .await?;
+    returned.expect_texts(1).await.breaks(RESUMES)?;
     stage.settle().await.breaks(RESUMES)
 }
 

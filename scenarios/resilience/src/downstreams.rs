@@ -1,5 +1,6 @@
 //! A service behind the gateway is slow, or gone.
 
+use harness::breach::Breaks;
 use harness::fixture::Service;
 use harness::http::Call;
 use harness::profile::Capability;
@@ -7,6 +8,9 @@ use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use harness::standin::Trouble;
 use harness::system::Settings;
+
+const TIMEOUT: &str = "status.downstream-timeout";
+const UNREACHABLE: &str = "status.downstream-unreachable";
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
@@ -16,8 +20,8 @@ pub fn scenarios() -> Vec<Scenario> {
             aggregator_in_trouble,
         )
         .proves([
-            "status.downstream-timeout",
-            "status.downstream-unreachable",
+            TIMEOUT,
+            UNREACHABLE,
             "errors.one-shape",
         ])
         .needs([Capability::Gateway])
@@ -39,22 +43,24 @@ async fn aggregator_in_trouble(stage: Stage) -> Outcome {
         )],
         ..Call::get(format!("/v1/batches/{batch}/status"))
     };
-    for (trouble, words, expected) in [
-        (Trouble::Silent, "never answers", 504),
+    for (trouble, words, expected, promise) in [
+        (Trouble::Silent, "never answers", 504, TIMEOUT),
         (
             Trouble::Trickling,
             "begins an answer and never ends it",
             504,
+            TIMEOUT,
         ),
-        (Trouble::Gone, "is gone", 503),
+        (Trouble::Gone, "is gone", 503, UNREACHABLE),
     ] {
         stage.stand_in_fails(Service::Aggregator, trouble).await?;
         stage.note("teacher", &format!("the result aggregator {words}:"));
-        let reply = stage.call("teacher", &status).await?;
+        let reply = stage.call("teacher", &status).await.breaks(promise)?;
         ensure(reply.status == expected, || {
             let got = reply.status;
             format!("an aggregator that is {trouble:?} should be a {expected}; it is a {got}")
-        })?;
+        })
+        .breaks(promise)?;
         let error = &reply.json()?["error"];
         for member in ["code", "message", "correlation_id", "service", "timestamp"] {
             ensure(error[member].is_string(), || {

@@ -26,6 +26,15 @@ pub(super) const ALL: &[Sabotage] = &[
         Deed::FromService(|line, frames| survive(line, frames, UNAVAILABLE)),
     ),
     sabotage(
+        "zombie-sibling",
+        LOSS,
+        "closes the first of the connections whose subscription is lost alone",
+        Deed::FromService(|line, frames| match line.number {
+            1 => frames,
+            _ => survive(line, frames, UNAVAILABLE),
+        }),
+    ),
+    sabotage(
         "loss-is-1001",
         LOSS,
         "closes with 1001 when a subscription is lost",

@@ -28,6 +28,7 @@ const ALLOWED: usize = 5;
 /// The close code above the limit, and a reason for it.
 const QUOTA: u16 = 4000;
 const QUOTA_REASON: &str = r#"{"error_code":"QUOTA_EXCEEDED","message":"m"}"#;
+const IDLE_REASON: &str = r#"{"error_code":"IDLE_TIMEOUT","message":"m"}"#;
 const TOO_BIG_REASON: &str = r#"{"error_code":"MESSAGE_TOO_BIG","message":"m"}"#;
 /// The longest message of a client.
 const LONGEST: usize = 64 * 1024;
@@ -160,6 +161,22 @@ pub(super) const ALL: &[Sabotage] = &[
             line.holds = true;
             line.end_with(Frame::new(CLOSE, &frame.payload()));
             Vec::new()
+        }),
+    ),
+    sabotage(
+        "slot-leak-on-idle",
+        SLOT,
+        "keeps the place of a client that it has closed as idle",
+        Deed::FromService(|line, frames| {
+            for ping in frames.iter().filter(|frame| frame.opcode() == PING) {
+                // As if the client were there still.
+                line.send_to_service(&Frame::new(PONG, &ping.payload()));
+                if line.next() == 2 && line.silent {
+                    line.holds = true;
+                    line.end_with(Frame::close(1001, IDLE_REASON));
+                }
+            }
+            frames
         }),
     ),
     sabotage(

@@ -65,6 +65,17 @@ pub(super) const ALL: &[Sabotage] = &[
         }),
     ),
     sabotage(
+        "drop-long",
+        ONCE,
+        "drops messages over 64 KiB",
+        Deed::FromService(|_, frames| {
+            texts(frames, |text| match text.payload().len() > CUT {
+                true => Vec::new(),
+                false => vec![text],
+            })
+        }),
+    ),
+    sabotage(
         "one-connection-only",
         EVERY,
         "sends to the first of a user's connections alone",

@@ -161,6 +161,16 @@ pub(super) const ALL: &[Sabotage] = &[
         Deed::Answer(|_, answer, _| let_pass(answer, 202)),
     ),
     sabotage(
+        "no-default-limit",
+        PER_USER,
+        "limits pipelines and uploads alone",
+        Deed::Answer(|request, answer, _| {
+            if request.method == "GET" {
+                let_pass(answer, 200);
+            }
+        }),
+    ),
+    sabotage(
         "no-retry-after",
         PER_USER,
         "answers 429 without Retry-After",

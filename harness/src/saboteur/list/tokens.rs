@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::exchange::Request;
 use super::super::frame::Frame;
 use super::super::scene::{Order, Scene};
 use super::super::socket::Line;
@@ -134,14 +135,7 @@ pub(super) const ALL: &[Sabotage] = &[
         "accept-forged",
         SIGNATURE,
         "takes a token with anybody's signature",
-        Deed::Upgrade(|upgrade, scene| {
-            accept(upgrade, scene, |said, issuer| {
-                said.algorithm == format!("{:?}", issuer.algorithm)
-                    && said.expired_for() < Some(0)
-                    && said.claims["aud"] == issuer.audience
-                    && said.claims["iss"] == issuer.name
-            });
-        }),
+        Deed::Upgrade(|upgrade, scene| accept(upgrade, scene, is_all_but_signed)),
     ),
     sabotage(
         "accept-other-algorithm",
@@ -259,13 +253,50 @@ pub(super) const ALL: &[Sabotage] = &[
         GATEWAY_CLAIMS,
         "takes a token past its exp in the gateway",
         Deed::Request(|request, scene| {
-            let said = request.said().unwrap_or_default();
-            if said.expired_for() > Some(0) {
-                request.authorize(scene.issuer(), said.user());
-            }
+            gateway_accepts(request, scene, |said, _| said.expired_for() > Some(0));
+        }),
+    ),
+    sabotage(
+        "gateway-accepts-unsigned",
+        GATEWAY_CLAIMS,
+        "takes a token with alg none in the gateway",
+        Deed::Request(|request, scene| {
+            gateway_accepts(request, scene, |said, _| said.algorithm == "none");
+        }),
+    ),
+    sabotage(
+        "gateway-accepts-forged",
+        GATEWAY_CLAIMS,
+        "takes a token with anybody's signature in the gateway",
+        Deed::Request(|request, scene| gateway_accepts(request, scene, is_all_but_signed)),
+    ),
+    sabotage(
+        "gateway-accepts-wrong-audience",
+        GATEWAY_CLAIMS,
+        "takes a token for another audience in the gateway",
+        Deed::Request(|request, scene| {
+            gateway_accepts(request, scene, |said, issuer| {
+                said.claims["aud"] != issuer.audience
+            });
         }),
     ),
 ];
+
+/// Whether nothing but the signature can be wrong.
+fn is_all_but_signed(said: &Said, issuer: &Issuer) -> bool {
+    said.algorithm == format!("{:?}", issuer.algorithm)
+        && said.expired_for() < Some(0)
+        && said.claims["aud"] == issuer.audience
+        && said.claims["iss"] == issuer.name
+}
+
+/// A token that is `bad` is taken for good by the gateway.
+fn gateway_accepts(request: &mut Request, scene: &Scene, bad: fn(&Said, &Issuer) -> bool) {
+    let issuer = scene.issuer();
+    if let Some(said) = request.said().filter(|said| bad(said, issuer)) {
+        request.authorize(issuer, said.user());
+    }
+}
 
 /// A token that is `bad` is taken for good.
 fn accept(upgrade: &mut Upgrade, scene: &Scene, bad: fn(&Said, &Issuer) -> bool) {
