@@ -166,3 +166,74 @@ fn columns(titles: [&str; 3], rows: Vec<Vec<String>>) -> String {
     let line = |row: &Vec<String>| format!("{:first$}  {:second$}  {}\n", row[0], row[1], row[2]);
     rows.iter().map(line).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::breach::Breach;
+    use crate::saboteur;
+    use crate::verdict::Broken;
+
+    fn duplicate() -> &'static Sabotage {
+        saboteur::all().find(|one| one.name == "duplicate").unwrap()
+    }
+
+    fn verdict(id: &str, result: Result<(), Failure>) -> Verdict {
+        let scenario = Scenario::new(id, "a sentence", |_| async { Ok(()) })
+            .proves([duplicate().promise, "delivery.in-order"]);
+        Verdict::of(&scenario, String::new(), result.map_err(Broken::unreached))
+    }
+
+    fn broken(promise: &'static str) -> Result<(), Failure> {
+        Err(Failure::Broken(vec![Breach::of("words", [promise])]))
+    }
+
+    #[rstest]
+    #[case::under_its_promise(
+        [broken(duplicate().promise), broken("delivery.in-order")],
+        "a"
+    )]
+    #[case::by_two([broken(duplicate().promise), broken(duplicate().promise)], "a and 1 more")]
+    #[case::under_another(
+        [Ok(()), broken("delivery.in-order")],
+        "UNDER ANOTHER PROMISE: delivery.in-order, by b: words"
+    )]
+    #[case::survived([Ok(()), Ok(())], "SURVIVED: 2 scenarios saw nothing")]
+    #[case::in_the_way(
+        [Ok(()), Err(Failure::System("no Redis".to_owned()))],
+        "NOT REACHED: b: system trouble: no Redis"
+    )]
+    fn a_sabotage_is_noticed_under_the_promise_that_it_breaks(
+        #[case] results: [Result<(), Failure>; 2],
+        #[case] said: &str,
+    ) {
+        let [a, b] = results;
+        let verdicts = vec![verdict("a", a), verdict("b", b)];
+        let contract = crate::contract::contract().unwrap();
+        let trial = Trial::of(duplicate(), verdicts, contract);
+        assert_eq!(words(&trial.noticed), said);
+    }
+
+    #[test]
+    fn a_table_has_a_line_for_each_sabotage() {
+        let trial = |noticed| Trial {
+            sabotage: duplicate(),
+            noticed,
+        };
+        let trials = [
+            trial(Noticed::By(vec!["a/b".to_owned()])),
+            trial(Noticed::Survived(1)),
+            trial(Noticed::Skipped("no logs".to_owned())),
+        ];
+        let lines = "\
+sabotage   promise                       noticed by
+duplicate  delivery.once-per-connection  a/b
+duplicate  delivery.once-per-connection  SURVIVED: one scenario saw nothing
+duplicate  delivery.once-per-connection  skipped: no logs
+";
+        assert_eq!(table(&trials), lines);
+        assert_eq!(counts(&trials), [1, 1, 1]);
+    }
+}

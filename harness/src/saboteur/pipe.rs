@@ -19,15 +19,17 @@ pub(super) async fn pipe(client: TcpStream, service: TcpStream) {
     );
     if !matches!(carried, Ok((End::Whole, End::Whole))) {
         // Whichever side is still there learns it as it would have without anybody between.
-        reset(client_in.as_ref());
-        reset(service_in.as_ref());
+        reset(client_out);
+        reset(service_out);
     }
 }
 
-/// The end of a connection that is dropped now is a reset.
-pub(super) fn reset(stream: &TcpStream) {
+/// The end of the connection is a reset, once its other half is dropped.
+pub(super) fn reset(half: OwnedWriteHalf) {
     // One that has ended already cannot be reset, and need not.
-    let _ = stream.set_zero_linger();
+    let _ = half.as_ref().set_zero_linger();
+    // A half that is dropped otherwise ends its direction in order, first.
+    half.forget();
 }
 
 /// How a direction ended that was not reset.
@@ -95,8 +97,8 @@ mod tests {
     #[tokio::test]
     async fn a_reset_is_carried_on() {
         let (client, mut service) = piped().await;
-        reset(&client);
-        drop(client);
+        let (_, client) = client.into_split();
+        reset(client);
         let error = service.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
@@ -107,8 +109,8 @@ mod tests {
         service.write_all(b"goodbye").await.unwrap();
         let mut came = [0; 7];
         client.read_exact(&mut came).await.unwrap();
-        reset(&service);
-        drop(service);
+        let (_, service) = service.into_split();
+        reset(service);
         let error = client.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -11,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::Deed;
@@ -25,6 +26,9 @@ use super::upgrade::{Course, Upgrade};
 const PIECE: usize = 16 * 1024;
 /// What a service may queue without a bound: more than any scenario publishes.
 const UNBOUNDED: usize = 1 << 30;
+
+/// How long a client may take nothing before it counts as slow, where it then loses messages.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// One connection, as a sabotage sees it.
 pub(super) struct Line {
@@ -222,8 +226,8 @@ async fn carry(
         std::future::pending::<()>().await;
     }
     if matches!(ended, Ok(Ended::Reset) | Err(_)) {
-        reset(client_in.as_ref());
-        reset(service_out.as_ref());
+        reset(client_out);
+        reset(service_out);
     }
     Ok(())
 }
@@ -240,8 +244,7 @@ async fn down(
     let mut piece = vec![0; PIECE];
     let mut reader = Reader::default();
     let mut late = JoinSet::new();
-    // What the client has not taken yet of what it is to get, where the rest is dropped.
-    let mut pending: Vec<u8> = Vec::new();
+    let mut slow = Slow::default();
     let mut there = true;
     loop {
         let mut last = false;
@@ -288,7 +291,7 @@ async fn down(
         };
         let bytes: Vec<u8> = frames.iter().flat_map(Frame::bytes).copied().collect();
         let written = if upgrade.loses {
-            write_or_lose(client, &mut pending, &bytes)
+            slow.write_or_lose(client, &bytes).await
         } else if upgrade.blocks {
             let scene = Arc::clone(&lock(line).scene);
             let _turn = scene.turn.lock().await;
@@ -313,18 +316,28 @@ async fn down(
     }
 }
 
-/// Writes what the client takes at once, and drops the frames for which there is no room at all.
-fn write_or_lose(client: &OwnedWriteHalf, pending: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
-    if pending.is_empty() {
-        pending.extend(bytes);
-    }
-    match client.try_write(pending) {
-        Ok(count) => {
-            pending.drain(..count);
-            Ok(())
+/// What a client has not taken yet of what it is to get, where the rest is dropped once it is slow.
+#[derive(Default)]
+struct Slow {
+    pending: Vec<u8>,
+    slow: bool,
+}
+
+impl Slow {
+    /// Writes all to a client that reads; to one that is slow only what was begun, and no more.
+    async fn write_or_lose(&mut self, client: &OwnedWriteHalf, bytes: &[u8]) -> io::Result<()> {
+        if !self.slow || self.pending.is_empty() {
+            self.pending.extend(bytes);
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-        Err(error) => Err(error),
+        while !self.pending.is_empty() {
+            match client.try_write(&self.pending) {
+                Ok(count) => drop(self.pending.drain(..count)),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Err(_) if self.slow => break,
+                Err(_) => self.slow = timeout(SLOW, client.writable()).await.is_err(),
+            }
+        }
+        Ok(())
     }
 }
 

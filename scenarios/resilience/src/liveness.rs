@@ -6,6 +6,7 @@ use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use harness::system::Settings;
 
+const SLOT: &str = "connections.slot-freed";
 const GAUGES: &str = "metrics.gauges-return";
 const GAUGE: &str = "websocket_active_connections";
 /// The default of `WEBSOCKET_MAX_CONNECTIONS_PER_USER` (contract, Connection limit), less the one that answers.
@@ -29,7 +30,7 @@ pub fn scenarios() -> Vec<Scenario> {
         .proves([
             "connections.pinged",
             "connections.idle-closed",
-            "connections.slot-freed",
+            SLOT,
             "close.reason-is-json",
             "metrics.gauges-return",
         ])
@@ -93,12 +94,12 @@ async fn silent_clients(stage: Stage) -> Outcome {
     answering.expect_pings(2).await?;
     let mut clients = vec![answering];
     for _ in 0..SILENT {
-        clients.push(stage.connect(&teacher).await?);
+        clients.push(stage.connect(&teacher).await.breaks(SLOT)?);
     }
     stage
         .publish_bytes(&teacher, "hello", br#"{"event":"hello","data":{}}"#)
         .await?;
-    stage.settle().await?;
+    stage.settle().await.breaks(SLOT)?;
 
     for client in &clients {
         client.close().await?;

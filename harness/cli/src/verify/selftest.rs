@@ -21,11 +21,11 @@ use super::{block_on, playable, runtime, status, usage};
 use crate::{Status, scenarios};
 
 /// How many sabotages are tried at the same time: each is bound to stages of its own, and mostly waits.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 24;
 /// How many scenarios of one sabotage are played at the same time.
 const SCENARIOS_AT_ONCE: usize = 4;
 /// How many scenarios are played on systems of their own at the same time.
-const OWN_AT_ONCE: usize = 6;
+const OWN_AT_ONCE: usize = 8;
 
 /// Break the promises of a healthy system, one at a time, and show which scenario noticed
 #[derive(Args)]
