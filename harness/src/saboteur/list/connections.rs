@@ -368,7 +368,11 @@ pub(super) const ALL: &[Sabotage] = &[
         "slow-consumer-loses",
         SLOW,
         "drops what a slow client has no room for, and leaves it open",
-        Deed::Upgrade(|upgrade, _| upgrade.loses = true),
+        Deed::Upgrade(|upgrade, _| {
+            // The service must not notice.
+            upgrade.queues = true;
+            upgrade.loses = true;
+        }),
     ),
     sabotage(
         "slow-is-1008",
