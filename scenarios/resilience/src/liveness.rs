@@ -46,14 +46,14 @@ fn quick() -> Settings {
 }
 
 async fn answering_clients(stage: Stage) -> Outcome {
-    stage.until_metric(GAUGE, 0).await?;
+    stage.until_metric(GAUGE, 0).await.breaks(GAUGES)?;
     let (teacher, colleague) = (stage.user("teacher"), stage.user("colleague"));
     let clients = [
         stage.connect(&teacher).await?,
         stage.connect(&teacher).await?,
         stage.connect(&colleague).await?,
     ];
-    stage.until_metric(GAUGE, 3).await?;
+    stage.until_metric(GAUGE, 3).await.breaks(GAUGES)?;
     for client in &clients {
         // The fourth ping comes after the idle timeout.
         client.expect_pings(4).await?;
@@ -70,14 +70,14 @@ async fn answering_clients(stage: Stage) -> Outcome {
 }
 
 async fn silent_clients(stage: Stage) -> Outcome {
-    stage.until_metric(GAUGE, 0).await?;
+    stage.until_metric(GAUGE, 0).await.breaks(GAUGES)?;
     let teacher = stage.user("teacher");
     let answering = stage.connect(&teacher).await?;
     let mut silent = Vec::new();
     for _ in 0..SILENT {
         silent.push(stage.connect_raw(&teacher).await?);
     }
-    stage.until_metric(GAUGE, 5).await?;
+    stage.until_metric(GAUGE, 5).await.breaks(GAUGES)?;
     let sixth = stage.connect(&teacher).await?;
     sixth.expect_close(4000, "QUOTA_EXCEEDED").await?;
 

@@ -223,9 +223,8 @@ pub(super) const ALL: &[Sabotage] = &[
         GATEWAY_METRICS,
         "counts by path instead of route template",
         Deed::Answer(|request, answer, _| {
-            let path = "/v1/batches/7/state";
             metrics(request, answer, |text| {
-                text.replace("/v1/batches/{batch_id}/status", path)
+                text.lines().map(|line| by_path(line) + "\n").collect()
             });
         }),
     ),
@@ -300,11 +299,25 @@ fn metrics(request: &Request, answer: &mut Answer, change: impl FnOnce(String) -
     }
 }
 
+/// A line of metrics in which the template of a batch's status is a path: which name it has in it is the gateway's own.
+fn by_path(line: &str) -> String {
+    let (begins, ends) = ("\"/v1/batches/", "/status\"");
+    match line.split_once(begins) {
+        Some((before, rest)) if rest.contains(ends) => {
+            let after = rest.split_once(ends).map_or("", |(_, after)| after);
+            format!("{before}{begins}7/state\"{after}")
+        }
+        _ => line.to_owned(),
+    }
+}
+
 /// `text` with another value of the metric `name`, one without labels.
 fn valued(text: &str, name: &str, change: impl Fn(usize) -> usize) -> String {
     let line = |line: &str| match line.split_once(' ') {
         Some((metric, value)) if metric == name => {
-            format!("{name} {}\n", change(value.parse().unwrap_or_default()))
+            // Some write a whole number as 3.0.
+            let value: f64 = value.parse().unwrap_or_default();
+            format!("{name} {}\n", change(value as usize))
         }
         _ => format!("{line}\n"),
     };
@@ -319,11 +332,23 @@ pub(super) fn text_of(json: &str, member: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+
+    #[rstest]
+    #[case::a_template(
+        "r{endpoint=\"/v1/batches/{id}/status\",s=\"1\"} 2",
+        "r{endpoint=\"/v1/batches/7/state\",s=\"1\"} 2"
+    )]
+    #[case::another_route("r{endpoint=\"/metrics\"} 2", "r{endpoint=\"/metrics\"} 2")]
+    fn a_template_becomes_a_path(#[case] line: &str, #[case] changed: &str) {
+        assert_eq!(by_path(line), changed);
+    }
 
     #[test]
     fn one_metric_has_another_value() {
-        let text = "# TYPE a gauge\na 1\nab 1\n";
+        let text = "# TYPE a gauge\na 1.0\nab 1\n";
         assert_eq!(
             valued(text, "a", |value| value + 1),
             "# TYPE a gauge\na 2\nab 1\n"
