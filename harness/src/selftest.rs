@@ -75,6 +75,9 @@ fn unnoticed(results: &Results) -> Noticed {
         Some(format!("{}: {}", verdict.id, broken.failure))
     });
     match trouble {
+        None if results.verdicts.is_empty() => {
+            Noticed::Unreached("what could notice fails on the healthy system".to_owned())
+        }
         Some(words) => Noticed::Unreached(words),
         None => Noticed::Survived(results.verdicts.len()),
     }
@@ -213,6 +216,14 @@ mod tests {
         let verdicts = vec![verdict("a", a), verdict("b", b)];
         let contract = crate::contract::contract().unwrap();
         let trial = Trial::of(duplicate(), verdicts, contract);
+        assert_eq!(words(&trial.noticed), said);
+    }
+
+    #[test]
+    fn what_fails_on_the_healthy_system_notices_nothing() {
+        let contract = crate::contract::contract().unwrap();
+        let trial = Trial::of(duplicate(), Vec::new(), contract);
+        let said = "NOT REACHED: what could notice fails on the healthy system";
         assert_eq!(words(&trial.noticed), said);
     }
 
