@@ -127,8 +127,7 @@ pub(super) async fn serve(
             let mut service = connect(address).await?;
             let answer = ask(&mut service, &upgrade, &head.rest).await?;
             if answer.switches() {
-                client.write_all(answer.text.as_bytes()).await?;
-                carry(client, service, &answer.rest, &upgrade, scene, deed).await
+                carry((client, service), &answer, &upgrade, scene, deed).await
             } else {
                 client.write_all(&answer.bytes()).await?;
                 pipe(client, service).await;
@@ -139,8 +138,11 @@ pub(super) async fn serve(
             client.write_all(switching.as_bytes()).await?;
             sleep(*delay).await;
             let mut service = connect(address).await?;
-            let answer = ask(&mut service, &upgrade, &head.rest).await?;
-            carry(client, service, &answer.rest, &upgrade, scene, deed).await
+            let answer = Head {
+                text: String::new(),
+                ..ask(&mut service, &upgrade, &head.rest).await?
+            };
+            carry((client, service), &answer, &upgrade, scene, deed).await
         }
     }
 }
@@ -159,11 +161,10 @@ fn switching(key: &str) -> String {
     )
 }
 
-/// Carries frames between the two, `early` being what the service sent right behind its answer.
+/// Carries frames between the two, once the client has `answer`; its rest is what the service sent right behind it.
 async fn carry(
-    client: TcpStream,
-    service: TcpStream,
-    early: &[u8],
+    (mut client, service): (TcpStream, TcpStream),
+    answer: &Head,
     upgrade: &Upgrade,
     scene: &Arc<Scene>,
     deed: Deed,
@@ -188,6 +189,8 @@ async fn carry(
         orders,
         for_service,
     });
+    // Only now, so that whoever has seen 101 is counted.
+    client.write_all(answer.text.as_bytes()).await?;
     let (mut client_in, mut client_out) = client.into_split();
     let (service_in, mut service_out) = service.into_split();
     let mut pumps = JoinSet::new();
@@ -200,7 +203,7 @@ async fn carry(
             Box::pin(end)
         }
     };
-    let early = io::Cursor::new(early.to_vec());
+    let early = io::Cursor::new(answer.rest.clone());
     let ended = {
         let mut down = pin!(down(
             &line,
