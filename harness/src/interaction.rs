@@ -310,11 +310,6 @@ fn check_reply(
             let found = check_by_rules(matching, expected, values, reply);
             found.into_iter().map(Breach::new).collect()
         }
-        // What else such an answer says is about its own status.
-        None if reply.status != expected.status => vec![Breach::new(format!(
-            "expected status {}, got {} with {text}",
-            expected.status, reply.status
-        ))],
         None => check_by_example(interaction, values, reply, &mut shown),
     };
     problems.extend(check_absent(
@@ -393,6 +388,12 @@ fn check_by_example(
     let expected = &interaction.response;
     let behind = interaction.downstream.as_ref().map(|d| &d.response);
     let passed_on = behind.is_some_and(|answer| answer.json == expected.json);
+    if reply.status != expected.status {
+        let (status, got) = (expected.status, reply.status);
+        let words = format!("expected status {status}, got {got} with {}", reply.text());
+        // Whatever else is another in another answer follows from that.
+        return vec![Breach::new(words)];
+    }
     let mut problems = Vec::new();
     problems.extend(check_headers(
         "the answer has",

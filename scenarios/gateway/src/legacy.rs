@@ -39,9 +39,8 @@ pub fn scenarios() -> Vec<Scenario> {
 }
 
 async fn metrics(stage: Stage) -> Outcome {
-    gone(stage.clone(), Credentials::Query)
-        .await
-        .breaks("legacy.route-gone")?;
+    let answered = gone(stage.clone(), Credentials::Query).await;
+    answered.breaks("legacy.route-gone")?;
     let reply = stage.call_unseen(&Call::get("/metrics")).await?;
     ensure(reply.status == 200, || {
         format!(
