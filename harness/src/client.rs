@@ -1,6 +1,5 @@
 //! A WebSocket client that records what it sees.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,21 +7,16 @@ use std::time::Duration;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::handshake::client::Request as HandshakeRequest;
-use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::breach::Breaks;
-use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
-use crate::http::{Reply, owned};
+use crate::flow::{Entry, Frame, Recorder};
+use crate::handshake::Socket;
 use crate::ledger::End;
 use crate::scenario::{Failure, Outcome, ensure};
 
@@ -33,27 +27,6 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 const REASON: &str = "close.reason-is-json";
 const VISIBLE: &str = "token.refusal-visible";
 const NOTHING_AFTER: &str = "token.nothing-after-refusal";
-
-/// An upgrade request to be sent.
-#[derive(Clone, Debug)]
-pub struct Handshake {
-    /// The server.
-    pub address: SocketAddr,
-    /// The path with its query, as the contract and flows write it.
-    pub path: String,
-    /// The same as it is sent.
-    pub target: String,
-    /// Header fields besides those of every upgrade.
-    pub headers: Vec<(String, String)>,
-}
-
-/// What became of an upgrade request.
-pub enum Answer {
-    /// The server switched protocols.
-    Upgraded(Box<WebSocketStream<TcpStream>>),
-    /// The server answered as to any other request.
-    Refused(Reply),
-}
 
 /// An open or closed WebSocket connection. Clones are the same connection.
 #[derive(Clone)]
@@ -71,7 +44,7 @@ struct Inner {
 }
 
 /// Where messages are sent; nowhere once the connection has ended, so that its socket is closed.
-type Sink = tokio::sync::Mutex<Option<SplitSink<WebSocketStream<TcpStream>, Message>>>;
+type Sink = tokio::sync::Mutex<Option<SplitSink<Socket, Message>>>;
 
 /// What the reader has seen so far.
 struct Seen {
@@ -98,72 +71,13 @@ struct State {
     over: Option<usize>,
 }
 
-/// Sends `handshake` and records it with its answer.
-pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<Answer> {
-    let bug = |error: &dyn std::fmt::Display| Failure::Bug(format!("bad handshake: {error}"));
-    let url = format!("ws://{}{}", handshake.address, handshake.target);
-    let mut request: HandshakeRequest = url.into_client_request().map_err(|e| bug(&e))?;
-    for (name, value) in &handshake.headers {
-        request.headers_mut().insert(
-            HeaderName::try_from(name.as_str()).map_err(|e| bug(&e))?,
-            HeaderValue::from_str(value).map_err(|e| bug(&e))?,
-        );
-    }
-    recorder.push(Entry::Request(Request {
-        method: "GET (upgrade)".into(),
-        path: handshake.path.clone(),
-        headers: handshake.headers.clone(),
-        body: Body::Empty,
-    }));
-    let shake = async {
-        let stream = TcpStream::connect(handshake.address)
-            .await
-            .map_err(Error::Io)?;
-        stream.set_nodelay(true).map_err(Error::Io)?;
-        tokio_tungstenite::client_async(request, stream).await
-    };
-    match timeout(PATIENCE, shake).await {
-        Ok(Ok((stream, response))) => {
-            recorder.push(Entry::Response(Response {
-                status: response.status().as_u16(),
-                headers: Vec::new(),
-                body: Body::Empty,
-            }));
-            Ok(Answer::Upgraded(Box::new(stream)))
-        }
-        Ok(Err(Error::Http(response))) => {
-            let (parts, body) = response.into_parts();
-            let refusal = Reply {
-                status: parts.status.as_u16(),
-                headers: owned(&parts.headers),
-                body: body.unwrap_or_default(),
-            };
-            recorder.push(Entry::Response(refusal.shown()));
-            Ok(Answer::Refused(refusal))
-        }
-        Ok(Err(Error::Io(error))) => Err(Failure::System(format!(
-            "{} cannot be reached: {error}",
-            handshake.address
-        ))),
-        Ok(Err(error)) => Err(Failure::broken(format!(
-            "the answer to the upgrade of {} is no handshake: {error}",
-            handshake.path
-        ))),
-        Err(_) => Err(Failure::broken(format!(
-            "no answer to the upgrade of {} in {} s",
-            handshake.path,
-            PATIENCE.as_secs()
-        ))),
-    }
-}
-
 impl Client {
     /// Takes over a connection and reads it to its end.
     pub(crate) fn start(
         name: &str,
         user: &str,
         (offered, promised): (usize, usize),
-        stream: WebSocketStream<TcpStream>,
+        stream: Socket,
         recorder: Recorder,
         published: Arc<AtomicUsize>,
         is_fence: impl Fn(&[u8]) -> bool + Send + 'static,
@@ -449,8 +363,8 @@ impl Client {
         Ok(reason)
     }
 
-    /// Waits for the server to close with `code` and a JSON reason whose `error_code` is `error_code`, and for the end of
-    /// the connection. Returns the reason.
+    /// Waits for the server to close with `code` and a reason that names `error_code` or nothing, and for the end of the
+    /// connection. Returns the reason.
     pub async fn expect_close(&self, code: u16, error_code: &str) -> Outcome<Value> {
         let name = self.name();
         self.0.seen.lock().closing = true;
@@ -474,13 +388,11 @@ impl Client {
         ensure(came == code, || {
             format!("{expected}; it was closed with {came} {reason}")
         })?;
-        // What else a reason has to be like is in the contract's documents, and audited with every close.
-        let json: Value = serde_json::from_str(&reason).unwrap_or_default();
-        ensure(json["error_code"] == error_code, || {
+        ensure(may_mean(&reason, error_code), || {
             format!("{expected}; the reason is {reason:?}")
         })
         .breaks(REASON)?;
-        Ok(json)
+        Ok(serde_json::from_str(&reason).unwrap_or_default())
     }
 
     /// Waits until the connection is lost without a close: its server is gone, or the network between.
@@ -595,6 +507,12 @@ impl Seen {
     }
 }
 
+/// Whether a close with `reason` can be the one that is called `error_code`. A reason that is empty or no JSON names none:
+/// whether it may be so is in the contract's documents, and audited with every close.
+pub(crate) fn may_mean(reason: &str, error_code: &str) -> bool {
+    serde_json::from_str::<Value>(reason).map_or(true, |json| json["error_code"] == error_code)
+}
+
 /// Whether the connection itself is gone, and not what came on it wrong.
 fn is_loss(error: &Error) -> bool {
     matches!(
@@ -605,4 +523,23 @@ fn is_loss(error: &Error) -> bool {
 
 fn find(text: &[u8], needle: &[u8]) -> bool {
     text.windows(needle.len()).any(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::named(r#"{"error_code":"IDLE_TIMEOUT","message":"m"}"#, true)]
+    #[case::of_another_close(r#"{"error_code":"SERVICE_SHUTDOWN","message":"m"}"#, false)]
+    #[case::of_none(r#"{"message":"m"}"#, false)]
+    #[case::empty("", true)]
+    #[case::for_the_audit_to_judge("going away", true)]
+    fn a_reason_is_held_against_the_close_that_is_expected(
+        #[case] reason: &str,
+        #[case] means: bool,
+    ) {
+        assert_eq!(may_mean(reason, "IDLE_TIMEOUT"), means);
+    }
 }

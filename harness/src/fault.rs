@@ -18,13 +18,17 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::client::{Answer, Handshake, PATIENCE, shake_hands};
+use crate::client::PATIENCE;
 use crate::flow::{Actor, Entry, Recorder};
+use crate::handshake::{Answer, Handshake, shake_hands};
 use crate::http::Call;
+use crate::metrics;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::stage::{Stage, User};
-use crate::system::Part;
+use crate::system::{EXIT_DEADLINE, Part};
 
+/// How long a program may take to find that it lacks a variable: on a busy machine an interpreter loads for seconds.
+const LOADING: Duration = Duration::from_secs(30);
 /// How often a metric is read, or a replica asked, while it is waited for.
 const POLL_INTERVAL: Duration = Duration::from_millis(15);
 
@@ -37,8 +41,8 @@ impl Stage {
 
     /// Waits until `part`, which was told to, has ended with status 0 (contract, Shutdown: within 10 seconds).
     pub async fn expect_goodbye(&self, part: Part) -> Outcome {
-        let exit = self.system().until_exit(part).await;
-        let seconds = crate::system::EXIT_DEADLINE.as_secs();
+        let exit = self.system().until_exit(part, EXIT_DEADLINE).await;
+        let seconds = EXIT_DEADLINE.as_secs();
         let Some(exit) = exit else {
             return Err(Failure::broken(format!(
                 "{part} was told to end and still runs after {seconds} s"
@@ -57,7 +61,7 @@ impl Stage {
         let part = Part::SecondWebsocketService;
         self.operator_notes(&format!("starts a websocket service without {absent}"));
         self.of_system(self.system().start_second_without(absent).await)?;
-        let exit = self.system().until_exit(part).await;
+        let exit = self.system().until_exit(part, LOADING).await;
         let ended = exit.map_or("still runs".to_owned(), |exit| exit.to_string());
         ensure(
             exit.is_some_and(|exit| exit.status.is_some_and(|s| s != 0)),
@@ -121,10 +125,9 @@ impl Stage {
         let address = self.system().address(Part::WebsocketService)?;
         let reply = call.send(self.lines().http(), address).await?;
         let text = reply.text();
-        let value = text.lines().find_map(|line| match line.split_once(' ') {
-            Some((metric, value)) if metric == name => value.parse().ok(),
-            _ => None,
-        });
+        let series = metrics::series(&text, name);
+        let value = series.into_iter().find(|series| series.labels.is_empty());
+        let value = value.map(|series| series.value);
         value.ok_or_else(|| Failure::broken(format!("/metrics has no {name}: {text}")))
     }
 

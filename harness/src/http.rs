@@ -234,6 +234,7 @@ impl Reply {
         flow::Response {
             status: self.status,
             headers: shown_headers(self.headers.iter().map(|(n, v)| (n.as_str(), v.as_str()))),
+            all_headers: self.headers.clone(),
             body: shown_body(&self.body),
         }
     }

@@ -287,7 +287,7 @@ fn check_reply(
             let found = check_by_rules(matching, expected, values, reply);
             found.into_iter().map(Breach::new).collect()
         }
-        None => check_exactly(expected, values, reply, &mut shown),
+        None => check_by_example(interaction, values, reply, &mut shown),
     };
     problems.extend(check_absent(
         "the answer has",
@@ -347,21 +347,25 @@ fn check_by_rules(
 
 /// Each way in which status, headers and body of `reply` are not those expected; in `shown`, values that
 /// are free are masked.
-fn check_exactly(
-    expected: &fixture::ExpectedResponse,
+///
+/// What a service behind answered comes back as it is. To what the gateway says itself it may add members: which, is for
+/// the schema of the answer to say, and audited.
+fn check_by_example(
+    interaction: &Interaction,
     values: &Placeholders,
     reply: &Reply,
     shown: &mut flow::Response,
 ) -> Vec<Breach> {
-    let mut problems = Vec::new();
+    let expected = &interaction.response;
+    let behind = interaction.downstream.as_ref().map(|d| &d.response);
+    let passed_on = behind.is_some_and(|answer| answer.json == expected.json);
     if reply.status != expected.status {
-        problems.push(Breach::new(format!(
-            "expected status {}, got {} with {}",
-            expected.status,
-            reply.status,
-            reply.text()
-        )));
+        let (status, got) = (expected.status, reply.status);
+        let words = format!("expected status {status}, got {got} with {}", reply.text());
+        // Whatever else is another in another answer follows from that.
+        return vec![Breach::new(words)];
     }
+    let mut problems = Vec::new();
     problems.extend(check_headers(
         "the answer has",
         &expected.headers,
@@ -372,7 +376,10 @@ fn check_exactly(
         let json = values.fill_json(json);
         match serde_json::from_slice(&reply.body) {
             Ok(actual) => {
-                let differences = expectation::differences(&json, &actual);
+                let differences = match passed_on {
+                    true => expectation::differences(&json, &actual),
+                    false => expectation::shortfalls(&json, &actual),
+                };
                 problems.extend(differences.iter().map(body_breach));
                 shown.body = flow::Body::Json(expectation::masked(&json, &actual));
             }
@@ -416,20 +423,40 @@ fn check_headers(
     let mut problems = Vec::new();
     for (name, value) in expected {
         let name = name.to_lowercase();
-        let value = Value::String(values.fill(value));
+        let value = values.fill(value);
         let breach = |words: String| Breach::of(words, header_promises(&name).iter().copied());
         match field(&name) {
-            Some(actual) => {
-                let differences = expectation::differences(&value, &Value::String(actual));
-                problems.extend(differences.iter().map(|d| {
-                    let (expected, got) = (&d.expected, &d.actual);
-                    breach(format!("{whose} {name}: expected {expected}, got {got}"))
-                }));
-            }
-            None => problems.push(breach(format!("{whose} no {name}, expected {value}"))),
+            Some(actual) if is_field(&name, &value, &actual) => {}
+            Some(actual) => problems.push(breach(format!(
+                "{whose} {name}: expected {value:?}, got {actual:?}"
+            ))),
+            None => problems.push(breach(format!("{whose} no {name}, expected {value:?}"))),
         }
     }
     problems
+}
+
+/// Whether the header field `name` says what is expected of it.
+fn is_field(name: &str, expected: &str, actual: &str) -> bool {
+    let words = |list: &str| -> Vec<String> {
+        list.split(',').map(|word| word.trim().to_owned()).collect()
+    };
+    match name {
+        // A media type may have parameters that nothing hangs on, such as the charset of JSON (RFC 9110, section 8.3.1).
+        "content-type" if !expected.contains(';') => actual
+            .split(';')
+            .next()
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case(expected)),
+        // A list of methods, in any order; HEAD comes with GET or does not (RFC 9110, section 10.2.1).
+        "allow" => {
+            let actual = words(actual);
+            words(expected).iter().all(|method| actual.contains(method))
+        }
+        _ => {
+            let (expected, actual) = (Value::from(expected), Value::from(actual));
+            expectation::differences(&expected, &actual).is_empty()
+        }
+    }
 }
 
 fn check_absent(
@@ -483,6 +510,7 @@ fn shown_answer(answer: &fixture::Answer, values: &Placeholders) -> flow::Respon
     flow::Response {
         status: answer.status,
         headers,
+        all_headers: Vec::new(),
         body: match (&answer.json, &answer.text) {
             (Some(json), _) => flow::Body::Json(values.fill_json(json)),
             (None, Some(text)) => flow::Body::Text(values.fill(text)),
@@ -496,6 +524,65 @@ mod tests {
     use super::*;
     use rstest::rstest;
     use serde_json::json;
+
+    #[rstest]
+    #[case::a_charset(
+        "content-type",
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        true
+    )]
+    #[case::another_type("content-type", "application/json", "application/jsonp", false)]
+    #[case::a_wanted_parameter("content-type", "text/csv; header=present", "text/csv", false)]
+    #[case::methods_in_any_order("allow", "PUT,GET", "GET, HEAD, PUT", true)]
+    #[case::a_method_too_few("allow", "GET,PUT", "GET, HEAD", false)]
+    #[case::a_free_value("etag", "<text>", "7", true)]
+    #[case::another_value("location", "/v1", "/v2", false)]
+    fn a_header_field_is_compared_as_what_it_is(
+        #[case] name: &str,
+        #[case] expected: &str,
+        #[case] actual: &str,
+        #[case] is: bool,
+    ) {
+        assert_eq!(is_field(name, expected, actual), is);
+    }
+
+    #[rstest]
+    #[case::the_gateways_own_words(json!({"status": "s", "details": {}}), &[])]
+    #[case::passed_on(
+        json!({"user_id": "u"}),
+        &["the answer's body: /more: expected nothing, got true"]
+    )]
+    fn only_to_its_own_words_may_a_gateway_add(
+        #[case] mut answer: Value,
+        #[case] sentences: &[&str],
+    ) {
+        let interaction: Interaction = serde_json::from_value(json!({
+            "title": "t", "proves": [], "caller": "teacher",
+            "request": {"method": "GET", "path": "/p"},
+            "downstream": {
+                "service": "aggregator",
+                "request": {"method": "GET", "path": "/p"},
+                "response": {"status": 200, "json": {"user_id": "u"}},
+            },
+            "response": {"status": 200, "json": answer},
+        }))
+        .unwrap();
+        answer["more"] = json!(true);
+        let reply = Reply {
+            status: 200,
+            headers: Vec::new(),
+            body: answer.to_string().into_bytes(),
+        };
+        let found = check_by_example(
+            &interaction,
+            &Placeholders(Vec::new()),
+            &reply,
+            &mut reply.shown(),
+        );
+        let found: Vec<&str> = found.iter().map(Breach::words).collect();
+        assert_eq!(found, sentences);
+    }
 
     #[rstest]
     #[case::of_the_type(json!({"id": "b-1", "count": 7, "new": true}), &[])]

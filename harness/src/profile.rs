@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::data::{self, PROGRAM};
 use crate::fixture::FixtureError;
 use crate::system::Runtime;
 use crate::token::Key;
@@ -126,6 +127,9 @@ pub enum Capability {
     Origin,
 }
 
+/// Why a program that stands alone cannot start a reference service.
+const NO_SERVICES: &str = "cargo builds the reference services in a checkout of the project, and this program stands alone";
+
 impl Service {
     /// Where it runs already, if it does.
     pub fn url(&self) -> Option<&str> {
@@ -151,8 +155,16 @@ impl StandInPorts {
 impl Profile {
     /// The reference system.
     pub fn reference() -> Result<Self, FixtureError> {
-        let path = crate::workspace().join("harness/profiles/reference.toml");
-        Self::read(&path, "harness/profiles/reference.toml")
+        let path = "harness/profiles/reference.toml";
+        match data::checkout() {
+            Some(checkout) => Self::read(&checkout.join(path), path),
+            None => Err(FixtureError {
+                place: "the reference system".to_owned(),
+                problem: format!(
+                    "{NO_SERVICES}: say with --system FILE what is verified; `{PROGRAM} verify init` writes such a file"
+                ),
+            }),
+        }
     }
 
     /// The profile in `path`.
@@ -181,7 +193,7 @@ impl Profile {
     /// what others run on this machine; a container reaches, and is like, an image.
     pub fn runtime(&self) -> Runtime {
         let mut sources = self.parts().map(|(_, part)| &part.source);
-        if self.image().is_some() || sources.all(|source| *source == Source::Own) {
+        if self.first_image().is_some() || sources.all(|source| *source == Source::Own) {
             Runtime::Containers
         } else {
             Runtime::Processes
@@ -190,7 +202,9 @@ impl Profile {
 
     /// Why the system cannot run with its own parts in `runtime`; nothing when it can.
     pub fn refuses(&self, runtime: Runtime) -> Option<String> {
-        let name = self.image().filter(|_| runtime == Runtime::Processes)?;
+        let name = self
+            .first_image()
+            .filter(|_| runtime == Runtime::Processes)?;
         Some(format!(
             "[{name}] of {} is an image, and an image runs in a container: leave --runtime processes \
              (HARNESS_RUNTIME) out, or start the part with `command`",
@@ -199,7 +213,7 @@ impl Profile {
     }
 
     /// The first part that is an image, as the profile calls it.
-    pub(crate) fn image(&self) -> Option<&'static str> {
+    pub(crate) fn first_image(&self) -> Option<&'static str> {
         self.parts()
             .find_map(|(name, part)| matches!(part.source, Source::Image(_)).then_some(name))
     }

@@ -119,6 +119,13 @@ impl Scenario {
 
     /// Why the system of `profile` cannot be asked to prove the scenario; nothing when it can.
     pub fn lacking(&self, profile: &Profile) -> Option<String> {
+        self.all_needs()
+            .into_iter()
+            .find_map(|need| profile.lack(need))
+    }
+
+    /// What of a system it needs: what it names, and what follows from its area and from its own system.
+    pub fn all_needs(&self) -> BTreeSet<Capability> {
         let mut needs = self.needs.clone();
         match self.area() {
             "notifications" => needs.insert(Capability::Websocket),
@@ -131,7 +138,12 @@ impl Scenario {
                 needs.insert(Capability::Settings);
             }
         }
-        needs.into_iter().find_map(|need| profile.lack(need))
+        needs
+    }
+
+    /// Whether it needs a websocket service.
+    pub fn needs_websocket(&self) -> bool {
+        self.all_needs().contains(&Capability::Websocket)
     }
 
     /// The first part of the id.

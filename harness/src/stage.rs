@@ -98,12 +98,18 @@ impl Lines {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            // A server may end an idle connection the moment a request is sent on it: every call has one of its own.
+            .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| Failure::Bug(format!("no HTTP client: {error}")))?;
         let redis = Arc::new(Mutex::new(connection(system).await?));
         let rules =
             crate::contract::rules().map_err(|error| Failure::Bug(format!("no rules: {error}")))?;
         Ok(Self { redis, http, rules })
+    }
+
+    pub(crate) fn rules(&self) -> &'static Rules {
+        self.rules
     }
 
     fn redis(&self) -> MultiplexedConnection {

@@ -2,7 +2,7 @@
 
 mod http;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind;
@@ -20,6 +20,7 @@ pub struct Rules {
     messages: BTreeMap<String, Schema>,
     closes: Vec<CloseRule>,
     http: http::HttpRules,
+    wording: Vec<String>,
 }
 
 /// One place where something is not as the contract says.
@@ -29,8 +30,19 @@ pub struct Violation {
     pub pointer: String,
     /// What was expected and what came.
     pub problem: String,
-    /// The header field that it is about, in small letters.
-    pub field: Option<String>,
+    /// What it is about.
+    pub about: About,
+}
+
+/// What of an answer or a call is not as the contract says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// What it says: a message, a reason, a body.
+    Content,
+    /// The header field with this name, in small letters.
+    Field(String),
+    /// That there is such an answer or call at all.
+    Exchange,
 }
 
 impl std::fmt::Display for Violation {
@@ -76,10 +88,16 @@ impl Rules {
             });
         }
         Ok(Self {
+            wording: wording(contract),
             messages,
             closes,
             http: http::HttpRules::new(contract)?,
         })
+    }
+
+    /// The names of members whose words are for people: `x-wording` in a schema. The contract fixes that they are there.
+    pub fn wording(&self) -> &[String] {
+        &self.wording
     }
 
     /// Whether there is a notification of this type.
@@ -100,7 +118,7 @@ impl Rules {
             None => vec![Violation {
                 pointer: "/event".to_owned(),
                 problem: unknown("event", event, self.messages.keys()),
-                field: None,
+                about: About::Content,
             }],
         }
     }
@@ -116,7 +134,7 @@ impl Rules {
             vec![Violation {
                 pointer: String::new(),
                 problem,
-                field: None,
+                about: About::Content,
             }]
         };
         let rules: Vec<&CloseRule> = self.closes.iter().filter(|c| c.code == code).collect();
@@ -205,6 +223,37 @@ impl Rules {
     }
 }
 
+fn wording(contract: &Contract) -> Vec<String> {
+    fn collect(schema: &Value, found: &mut BTreeSet<String>) {
+        let Value::Object(members) = schema else {
+            if let Value::Array(elements) = schema {
+                elements.iter().for_each(|element| collect(element, found));
+            }
+            return;
+        };
+        if let Some(Value::Object(properties)) = members.get("properties") {
+            let worded = properties.iter().filter(|(_, p)| p["x-wording"] == true);
+            found.extend(worded.map(|(name, _)| name.clone()));
+        }
+        members.values().for_each(|value| collect(value, found));
+    }
+    let mut found = BTreeSet::new();
+    let responses = contract.routes.iter().flat_map(|route| &route.responses);
+    for response in responses.chain(contract.unknown_routes.values()) {
+        response
+            .content
+            .iter()
+            .for_each(|(_, schema)| collect(schema, &mut found));
+    }
+    for close in &contract.closes {
+        close
+            .reason
+            .iter()
+            .for_each(|schema| collect(schema, &mut found));
+    }
+    found.into_iter().collect()
+}
+
 /// A schema ready for use.
 struct Schema {
     validator: Validator,
@@ -242,18 +291,18 @@ impl Schema {
                             Some(known) => unknown("field", name, known.keys()),
                             None => format!("unknown field `{name}`"),
                         },
-                        field: None,
+                        about: About::Content,
                     }));
                 }
                 ValidationErrorKind::Constant { expected_value } => found.push(Violation {
                     problem: format!("expected {expected_value}, got {}", error.instance()),
                     pointer,
-                    field: None,
+                    about: About::Content,
                 }),
                 _ => found.push(Violation {
                     problem: error.to_string(),
                     pointer,
-                    field: None,
+                    about: About::Content,
                 }),
             }
         }

@@ -56,6 +56,7 @@ impl Stage {
             recorder.push(Entry::Response(Response {
                 status: answer.status().as_u16(),
                 headers: shown_headers(headers.iter().map(|(n, v)| (n.as_str(), v.as_str()))),
+                all_headers: Vec::new(),
                 body: Body::Empty,
             }));
             ensure(answer.status() == 200, || {

@@ -30,6 +30,7 @@ impl Flow {
                 .then(a.name.cmp(&b.name))
         });
         let mut printer = Printer {
+            flow: self,
             ledger: &self.ledger,
             redactor: redactor.clone(),
             text: String::new(),
@@ -73,6 +74,7 @@ fn rank(actor: &Actor) -> u8 {
 }
 
 struct Printer<'a> {
+    flow: &'a Flow,
     ledger: &'a Ledger,
     redactor: Redactor,
     text: String,
@@ -101,6 +103,7 @@ impl Printer<'_> {
         for lane in lanes {
             // Each as if it were the only one, so that equal lanes have equal texts.
             let mut alone = Printer {
+                flow: self.flow,
                 ledger: self.ledger,
                 redactor: self.redactor.clone(),
                 text: String::new(),
@@ -135,7 +138,7 @@ impl Printer<'_> {
     }
 
     fn entries(&mut self, lane: &Lane) {
-        let identified = self.identified(lane);
+        let identified = self.flow.identified(lane);
         let mut at = 0;
         self.quiet = true;
         self.user = match &lane.actor {
@@ -153,29 +156,6 @@ impl Printer<'_> {
                 }
             };
         }
-    }
-
-    /// For each entry of a lane, the message that it received, if it did.
-    fn identified(&self, lane: &Lane) -> Vec<Option<Published>> {
-        let Actor::Client { user, offered, .. } = &lane.actor else {
-            return vec![None; lane.entries.len()];
-        };
-        let texts: Vec<Vec<u8>> = lane
-            .entries
-            .iter()
-            .filter_map(|entry| match entry {
-                Entry::Received(Frame::Text(bytes)) => Some(bytes.clone()),
-                _ => None,
-            })
-            .collect();
-        let mut messages = self.ledger.identify(user, *offered, &texts).into_iter();
-        lane.entries
-            .iter()
-            .map(|entry| match entry {
-                Entry::Received(Frame::Text(_)) => messages.next().flatten().cloned(),
-                _ => None,
-            })
-            .collect()
     }
 
     /// Prints a publication, or a run of them to the same user and of the same kind, and says how many entries it was.
@@ -603,6 +583,7 @@ bert/1 (WebSocket client)
                 Entry::Response(Response {
                     status: 404,
                     headers: Vec::new(),
+                    all_headers: Vec::new(),
                     body: Body::Text("no".into()),
                 }),
             ],

@@ -9,7 +9,8 @@ use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
 use super::template;
-use super::{Capability, Image, Profile, Ready, Service, Source, StandInPorts};
+use super::{Capability, Image, NO_SERVICES, Profile, Ready, Service, Source, StandInPorts};
+use crate::data;
 use crate::fixture::{FixtureError, nearest, with_suggestion};
 use crate::token::Key;
 
@@ -116,11 +117,14 @@ impl Profile {
         // Children run here, so the folder must not depend on where this process is.
         let folder = fs::canonicalize(path).ok();
         let folder = folder.as_deref().and_then(Path::parent);
-        Self::parse(name, &text, folder.unwrap_or(Path::new(".")))
+        let profile = Self::parse(name, &text, folder.unwrap_or(Path::new(".")))?;
+        let source = Text { name, text: &text };
+        source.check_startable(&profile, data::checkout())?;
+        Ok(profile)
     }
 
     /// What `text` says; `name` is how messages call the file, and `folder` is where it is.
-    fn parse(name: &str, text: &str, folder: &Path) -> Result<Self, FixtureError> {
+    pub fn parse(name: &str, text: &str, folder: &Path) -> Result<Self, FixtureError> {
         let source = Text { name, text };
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error
@@ -216,6 +220,23 @@ impl Text<'_> {
         };
         self.check_together(&profile)?;
         Ok(profile)
+    }
+
+    /// A service without a source is built in the project's checkout.
+    fn check_startable(
+        &self,
+        profile: &Profile,
+        checkout: Option<&Path>,
+    ) -> Result<(), FixtureError> {
+        let own =
+            |(section, part): &(&str, &Service)| *section != "redis" && part.source == Source::Own;
+        match profile.parts().find(own) {
+            Some((section, _)) if checkout.is_none() => {
+                let problem = format!("{NO_SERVICES}: give its `command`, `image` or `url`");
+                Err(self.wrong(section, "", problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What no section can know alone.
@@ -643,6 +664,31 @@ mod tests {
         let text = format!("[websocket]\n{TOKEN}{lines}");
         let error = Profile::parse("p.toml", &text, Path::new("/nowhere")).unwrap_err();
         assert_eq!(error.to_string(), format!("p.toml:5: [token] {message}"));
+    }
+
+    #[rstest]
+    #[case::own("[gateway]", false)]
+    #[case::redis_alone("[redis]\n[gateway]\ncommand = [\"x\", \"{port}\"]", true)]
+    fn a_reference_service_needs_a_checkout(#[case] text: &str, #[case] startable: bool) {
+        let text = format!("{text}\n{TOKEN}");
+        let profile = Profile::parse("p.toml", &text, Path::new("/nowhere")).unwrap();
+        let source = Text {
+            name: "p.toml",
+            text: &text,
+        };
+        source
+            .check_startable(&profile, Some(Path::new("/checkout")))
+            .unwrap();
+        let alone = source.check_startable(&profile, None);
+        let said = alone.map_err(|error| error.to_string());
+        let problem = format!("[gateway]: {NO_SERVICES}: give its `command`, `image` or `url`");
+        assert_eq!(
+            said,
+            match startable {
+                true => Ok(()),
+                false => Err(format!("p.toml:1: {problem}")),
+            }
+        );
     }
 
     #[test]

@@ -4,14 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use contract::rules::{self, Service};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio_tungstenite::WebSocketStream;
 
 use super::{Stage, User, fence_of};
-use crate::client::{Answer, Client, Handshake, PATIENCE, shake_hands};
+use crate::client::{Client, PATIENCE};
 use crate::fault::Link;
 use crate::flow::{Actor, Entry, Frame, Recorder};
+use crate::handshake::{Answer, Handshake, Socket, shake_hands};
 use crate::raw_client::RawClient;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::system::Part;
@@ -148,7 +147,7 @@ impl Stage {
         handshake: &Handshake,
         name: &str,
         recorder: &Recorder,
-    ) -> Outcome<WebSocketStream<TcpStream>> {
+    ) -> Outcome<Socket> {
         match self
             .shake_hands(Service::Websocket, handshake, recorder)
             .await?
@@ -285,7 +284,7 @@ impl Stage {
         name: &str,
         user: &User,
         promise: (usize, usize),
-        stream: WebSocketStream<TcpStream>,
+        stream: Socket,
         recorder: Recorder,
     ) -> Client {
         let (id, published) = (user.id.clone(), Arc::clone(&self.0.published));

@@ -159,3 +159,114 @@ impl Containers {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use testcontainers::bollard::query_parameters::{
+        ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
+    };
+
+    use super::super::{EXIT_DEADLINE, Part, Settings, Stock, System, binaries};
+    use super::*;
+    use crate::profile::Profile;
+
+    /// The websocket service from `image`, the gateway as a command.
+    fn profile(image: &str, gateway: &str) -> Profile {
+        let reference = crate::data::checkout()
+            .unwrap()
+            .join("harness/profiles/reference.toml");
+        let text = fs::read_to_string(reference)
+            .unwrap()
+            .replace("\n[websocket]\n", &format!("\n[websocket]\n{image}\n"))
+            .replace(
+                "\n[gateway]\n",
+                &format!("\n[gateway]\ncommand = [\"{gateway}\"]\n"),
+            );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.toml");
+        fs::write(&path, text).unwrap();
+        let mut profile = Profile::of_file(&path).unwrap();
+        // The temporary one is gone when the command runs.
+        profile.folder = crate::data::checkout().unwrap().to_owned();
+        profile
+    }
+
+    async fn start(image: &str, gateway: &str) -> Result<System, StartError> {
+        let stock = Stock::prepare(profile(image, gateway), None, &|_| {}).await?;
+        System::start(&stock, &Settings::default()).await
+    }
+
+    /// What this process has in the engine: containers and networks.
+    async fn left(engine: &Engine) -> usize {
+        let label = format!("{}={}", owner::LABEL, owner::this_process());
+        let ours = HashMap::from([("label", vec![label])]);
+        let containers = ListContainersOptionsBuilder::default().all(true);
+        let containers = containers.filters(&ours).build();
+        let networks = ListNetworksOptionsBuilder::default().filters(&ours).build();
+        let containers = engine.list_containers(Some(containers)).await.unwrap();
+        let networks = engine.list_networks(Some(networks)).await.unwrap();
+        containers.len() + networks.len()
+    }
+
+    #[tokio::test]
+    async fn an_image_beside_a_command_has_its_faults_and_leaves_nothing() {
+        let engine = match engine::connect().await {
+            Ok(engine) => engine,
+            Err(error) => return println!("skipped: no container engine answers ({error})"),
+        };
+        let binaries = binaries::build(&|_| {}).await.unwrap();
+        let gateway = binaries.api_gateway.display().to_string();
+        let name = Part::WebsocketService.name();
+        let image = engine::own_image(&engine, name, &binaries.websocket_service).await;
+        let image = format!("image = \"{}\"", image.unwrap());
+
+        let no_program = format!("{image}\narguments = [\"/nothing\"]");
+        let error = start(&no_program, &gateway).await.err().unwrap();
+        assert!(error.0.contains("/nothing: no such file"), "{error}");
+        assert_eq!(left(&engine).await, 0);
+
+        let system = start(&image, &gateway).await.unwrap();
+        assert_eq!(
+            left(&engine).await,
+            3,
+            "redis, the websocket service, a network"
+        );
+        let redis = redis::Client::open(system.redis_url()).unwrap();
+        system.kill(Part::Redis).await.unwrap();
+        assert!(redis.get_multiplexed_async_connection().await.is_err());
+        system.start_part(Part::Redis).await.unwrap();
+        let answers = async {
+            while redis.get_multiplexed_async_connection().await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let answers = tokio::time::timeout(EXIT_DEADLINE, answers).await;
+        answers.expect("redis answers where it was");
+        system.start_second_without("JWT_SECRET_KEY").await.unwrap();
+        let second = Part::SecondWebsocketService;
+        assert_eq!(
+            system
+                .until_exit(second, EXIT_DEADLINE)
+                .await
+                .unwrap()
+                .status,
+            Some(2)
+        );
+        system
+            .until_printed(second, "JWT_SECRET_KEY")
+            .await
+            .unwrap();
+        for part in [Part::WebsocketService, Part::ApiGateway] {
+            system.terminate(part).await.unwrap();
+            assert_eq!(
+                system.until_exit(part, EXIT_DEADLINE).await.unwrap().status,
+                Some(0),
+                "{part}"
+            );
+        }
+        system.stop().await;
+        assert_eq!(left(&engine).await, 0);
+    }
+}

@@ -32,25 +32,26 @@ mod redis_server;
 mod run;
 mod stock;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::profile::{Profile, Ready, Service, template};
+use crate::profile::{Capability, Profile, Ready, Service, template};
 use crate::proxy::Proxy;
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
 use crate::token::{Issuer, Key};
 use log::Log;
 pub use log::Mark;
-pub(crate) use part::EXIT_DEADLINE;
 use part::Parts;
-pub use part::{Exit, Part};
+pub use part::{EXIT_DEADLINE, Exit, Part};
 use plan::Plan;
 pub use programs::{ORIGIN, Settings};
 pub use redis_server::{RedisServer, StoppedRedis};
@@ -61,6 +62,8 @@ pub use stock::Stock;
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
 const READY_INTERVAL: Duration = Duration::from_millis(15);
+/// How long an engine may take to close a connection that no container accepts: by then a new one has been refused.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(200);
 
 /// How long an answer to a ready check may take.
 const READY_DEADLINE: Duration = Duration::from_secs(2);
@@ -92,6 +95,8 @@ pub struct System {
     pub issuer: Issuer,
     /// The password that a Redis asks for that the harness started.
     pub redis_password: String,
+    /// The services that cannot be used, and why.
+    pub trouble: BTreeMap<Capability, String>,
     redis_url: String,
     second_websocket: Option<SocketAddr>,
     redis_pair: Option<RedisPair>,
@@ -150,6 +155,7 @@ impl System {
             standins,
             issuer,
             redis_password,
+            trouble: BTreeMap::new(),
             redis_url,
             second_websocket: plan.address(Part::SecondWebsocketService),
             redis_pair,
@@ -280,23 +286,50 @@ impl System {
         Ok(())
     }
 
-    async fn until_ready(self) -> Result<Self, StartError> {
+    async fn until_ready(mut self) -> Result<Self, StartError> {
         let deadline = Instant::now() + START_DEADLINE;
-        let checks = async {
-            let http = http_client()?;
-            let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
-            tokio::try_join!(
+        let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
+        let readiness = match http_client() {
+            Ok(http) => tokio::join!(
                 self.until_usable(Part::WebsocketService, websocket, &http, deadline),
                 self.until_usable(Part::ApiGateway, gateway, &http, deadline),
-            )
-        };
-        match checks.await {
-            Ok(_) => Ok(self),
+            ),
             Err(error) => {
                 self.stop().await;
-                Err(error)
+                return Err(error);
+            }
+        };
+        let trouble = [
+            (Capability::Websocket, readiness.0),
+            (Capability::Gateway, readiness.1),
+        ];
+        for (service, ready) in trouble {
+            if let Err(StartError(words)) = ready {
+                self.trouble.insert(service, words);
             }
         }
+        match self.nothing_to_use(&self.trouble) {
+            None => Ok(self),
+            Some(words) => {
+                self.stop().await;
+                Err(StartError(words))
+            }
+        }
+    }
+
+    /// Why no service can be used, if `trouble` says so of all that the profile has: there is nothing to play on.
+    pub fn nothing_to_use(&self, trouble: &BTreeMap<Capability, String>) -> Option<String> {
+        let services = [
+            (Capability::Websocket, self.websocket.is_some()),
+            (Capability::Gateway, self.gateway.is_some()),
+        ];
+        let usable =
+            |(service, there): &(Capability, bool)| *there && !trouble.contains_key(service);
+        if services.iter().any(usable) {
+            return None;
+        }
+        let words: Vec<&str> = trouble.values().map(String::as_str).collect();
+        Some(words.join("\n"))
     }
 
     /// Waits until `part` is ready, if there is one. One that somebody else started has to be at once.
@@ -327,9 +360,13 @@ impl System {
                 )));
             }
             if Instant::now() > deadline {
+                let place = self.port_in_container(part).await.map(|port| {
+                    format!("; in its container it must listen on port {port} of every address")
+                });
                 return Err(StartError(format!(
-                    "{part} was not ready after {} s: {trouble}\n{}",
+                    "{part} was not ready after {} s: {trouble}{}\n{}",
                     START_DEADLINE.as_secs(),
+                    place.unwrap_or_default(),
                     self.last_words(part).await
                 )));
             }
@@ -358,7 +395,10 @@ async fn answers(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> 
 async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Result<(), String> {
     match ready {
         Ready::Tcp => match TcpStream::connect(address).await {
-            Ok(_) => Ok(()),
+            Ok(stream) => match stays_open(stream).await {
+                true => Ok(()),
+                false => Err(format!("{address} accepts a connection and closes it")),
+            },
             Err(error) => Err(format!("connecting to {address} gave {error}")),
         },
         Ready::Path(path) => {
@@ -370,6 +410,17 @@ async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Re
             };
             Err(format!("GET {url} should answer 200 and gave {got}"))
         }
+    }
+}
+
+/// Whether a connection is more than an engine's, which accepts one for a container where nobody listens yet and then
+/// closes it.
+async fn stays_open(mut stream: TcpStream) -> bool {
+    match timeout(CLOSE_PATIENCE, stream.read(&mut [0])).await {
+        Ok(Ok(read)) => read > 0,
+        Ok(Err(_)) => false,
+        // A server waits for the client to speak first.
+        Err(_) => true,
     }
 }
 
@@ -433,4 +484,29 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 /// A secret that nobody else has and every URL can hold.
 fn secret() -> String {
     uuid::Uuid::new_v4().simple().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_is_closed_at_once_is_nobodys_readiness() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let http = reqwest::Client::new();
+        let server = async {
+            drop(listener.accept().await.unwrap());
+            listener.accept().await.unwrap()
+        };
+        let client = async {
+            let first = ready(&Ready::Tcp, address, &http).await;
+            (first, ready(&Ready::Tcp, address, &http).await)
+        };
+        let (_held, (closed, open)) = tokio::join!(server, client);
+        let words = format!("{address} accepts a connection and closes it");
+        assert_eq!((closed, open), (Err(words), Ok(())));
+    }
 }

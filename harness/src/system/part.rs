@@ -14,7 +14,7 @@ use super::programs::{Program, Supply};
 use super::{READY_INTERVAL, StartError, Stock, System, processes};
 
 /// How long a part may take to end once it is told to (contract, Shutdown).
-pub(crate) const EXIT_DEADLINE: Duration = Duration::from_secs(10);
+pub const EXIT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A part of a system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl System {
     /// Kills `part`: it has no time to say goodbye.
     pub async fn kill(&self, part: Part) -> Result<(), String> {
         self.parts().await?.signal(part, "SIGKILL").await?;
-        match self.until_exit(part).await {
+        match self.until_exit(part, EXIT_DEADLINE).await {
             Some(_) => Ok(()),
             None => Err(format!("{part} was killed and still runs")),
         }
@@ -101,7 +101,7 @@ impl System {
         self.parts().await?.signal(part, "SIGCONT").await
     }
 
-    /// Starts `part`, which does not run, where the others look for it. It is not ready yet.
+    /// Starts `part`, which has ended, where it was; it is not ready yet, and a Redis is empty.
     pub async fn start_part(&self, part: Part) -> Result<(), String> {
         self.parts().await?.start_part(part).await
     }
@@ -116,9 +116,9 @@ impl System {
         self.parts().await.ok()?.exit(part).await
     }
 
-    /// How `part` ended, once it has; none when it runs still after the ten seconds that the contract gives it.
-    pub async fn until_exit(&self, part: Part) -> Option<Exit> {
-        let deadline = Instant::now() + EXIT_DEADLINE;
+    /// How `part` ended, once it has; none when it still runs after `patience`.
+    pub async fn until_exit(&self, part: Part, patience: Duration) -> Option<Exit> {
+        let deadline = Instant::now() + patience;
         loop {
             // Asked again and again, and not waited for: the parts must not be held meanwhile.
             let exit = self.exit(part).await;
@@ -129,12 +129,19 @@ impl System {
         }
     }
 
-    /// The last lines that `part` printed, and what is known to be in its way: for a system that does not come up.
+    /// What is known to be in the way of `part`, and the last lines that it printed: for a system that does not come up.
     pub(crate) async fn last_words(&self, part: Part) -> String {
         match self.parts().await {
             Ok(parts) => parts.last_words(part, &self.log).await,
             Err(_) => self.log_tail(part),
         }
+    }
+
+    /// Where `part` must listen in its container; nothing for one that has none.
+    pub(super) async fn port_in_container(&self, part: Part) -> Option<u16> {
+        let parts = self.parts().await.ok()?;
+        let program = parts.program(part).ok()?;
+        program.supply.image().map(|_| program.ports.inside)
     }
 
     async fn parts(&self) -> Result<MappedMutexGuard<'_, Parts>, String> {
@@ -202,7 +209,7 @@ impl Parts {
         }
     }
 
-    /// What `part` printed last; and why it may not have found Redis, if that may be.
+    /// Why `part` may not find Redis, if that may be, and what it printed last.
     async fn last_words(&self, part: Part, log: &Log) -> String {
         let Some(containers) = self.containers_with(part) else {
             return log.tail(part.name());
@@ -211,8 +218,8 @@ impl Parts {
         if let Some(lines) = containers.printed(part.name()).await {
             log.replace(part.name(), lines);
         }
-        let caution = self.caution.as_deref().unwrap_or_default();
-        format!("{}{caution}", log.tail(part.name()))
+        let caution = self.caution.as_ref().map(|caution| format!("{caution}\n"));
+        caution.unwrap_or_default() + &log.tail(part.name())
     }
 
     async fn signal(&mut self, part: Part, signal: &str) -> Result<(), String> {

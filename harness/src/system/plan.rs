@@ -180,7 +180,7 @@ fn from_container(run: &str, redis: Option<&Program>, here: &str) -> (String, Op
     match of_this_machine(here) {
         Some((there, port)) => {
             let caution = format!(
-                "in a container, Redis is at {THIS_MACHINE}:{port}, which is this machine: it must listen there on more \
+                "in its container it finds Redis at {THIS_MACHINE}:{port}, which is this machine, if Redis listens on more \
                  than loopback"
             );
             (there, Some(caution))

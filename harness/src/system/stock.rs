@@ -67,7 +67,15 @@ impl Stock {
         &self.profile
     }
 
-    /// Where the parts run: `in containers: redis, websocket-service; as processes: api-gateway`.
+    /// Where the suite's own parts run.
+    pub fn runtime(&self) -> Runtime {
+        match self.engine {
+            Some(_) => Runtime::Containers,
+            None => Runtime::Processes,
+        }
+    }
+
+    /// Where all parts run: `in containers: redis, websocket-service; as processes: api-gateway`.
     pub fn places(&self) -> String {
         let (mut containers, mut processes, mut elsewhere) = (vec![], vec![], vec![]);
         for (part, service) in [
@@ -136,7 +144,7 @@ async fn engine(
         Ok(engine) => return Ok(Some(engine)),
         Err(error) => format!("no container engine answers ({error})"),
     };
-    match (profile.image(), chosen) {
+    match (profile.first_image(), chosen) {
         (Some(section), _) => Err(StartError(format!(
             "{error}, and [{section}] is an image: start one, or start the part with `command`"
         ))),

@@ -1,7 +1,7 @@
 //! The endpoint, the limit, what clients send, coming and going.
 
-use harness::client::Answer;
 use harness::flow::Frame;
+use harness::handshake::Answer;
 use harness::profile::Capability;
 use harness::scenario::{Failure, Outcome, Scenario, ensure};
 use harness::stage::Stage;

@@ -1,6 +1,7 @@
 //! Redis is lost, hangs, or throws the service out; and comes back.
 
 use futures_util::future::try_join_all;
+use harness::breach::Breaks;
 use harness::fixture::Service;
 use harness::http::{Call, CallBody};
 use harness::profile::Capability;
@@ -13,6 +14,9 @@ use serde_json::json;
 const PIPELINES: usize = 10;
 /// How many messages a client has when something happens to it: enough to be in the middle of them.
 const SOME: usize = 20;
+
+const AWAY: &str = "backplane.away-refuses";
+const RESUMES: &str = "backplane.resumes";
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
@@ -27,9 +31,16 @@ pub fn scenarios() -> Vec<Scenario> {
             "backplane.resumes",
             "close.reason-is-json",
             "health.redis-down",
-            "rate-limits.without-redis",
         ])
-        .needs([Capability::Websocket, Capability::Gateway])
+        .needs([Capability::Websocket])
+        .on_own_system(Settings::default()),
+        Scenario::new(
+            "resilience/backplane/gateway-without-redis",
+            "without Redis the gateway limits nobody",
+            gateway_without_redis,
+        )
+        .proves(["rate-limits.without-redis"])
+        .needs([Capability::Gateway])
         .on_own_system(Settings::default()),
         Scenario::new(
             "resilience/backplane/redis-hung",
@@ -71,17 +82,30 @@ async fn redis_lost(stage: Stage) -> Outcome {
     for client in &connected {
         client.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
     }
-    let refused = stage.connect(&teacher).await?;
-    refused.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
-    says_so(&stage).await?;
-    pipelines_pass(&stage, &teacher).await?;
+    let refused = stage.connect(&teacher).await.breaks(AWAY)?;
+    refused
+        .expect_close(1011, "SERVICE_UNAVAILABLE")
+        .await
+        .breaks(AWAY)?;
+    says_so(&stage).await.breaks("health.redis-down")?;
 
-    stage.start_redis().await?;
+    stage.start_redis().await.breaks(RESUMES)?;
     for user in [&teacher, &colleague] {
-        stage.connect(user).await?.expect_texts(SOME).await?;
+        served_again(&stage, user).await?;
     }
     traffic.stop().await?;
     stage.settle().await
+}
+
+/// A user connects and gets what is published from then on.
+async fn served_again(stage: &Stage, user: &User) -> Outcome {
+    let client = stage.connect(user).await.breaks(RESUMES)?;
+    client.expect_texts(SOME).await.breaks(RESUMES)
+}
+
+async fn gateway_without_redis(stage: Stage) -> Outcome {
+    stage.kill_redis().await?;
+    pipelines_pass(&stage, &stage.user("teacher")).await
 }
 
 async fn redis_hung(stage: Stage) -> Outcome {
@@ -92,12 +116,15 @@ async fn redis_hung(stage: Stage) -> Outcome {
 
     stage.hang_redis().await?;
     connected.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
-    let refused = stage.connect(&teacher).await?;
-    refused.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
-    says_so(&stage).await?;
+    let refused = stage.connect(&teacher).await.breaks(AWAY)?;
+    refused
+        .expect_close(1011, "SERVICE_UNAVAILABLE")
+        .await
+        .breaks(AWAY)?;
+    says_so(&stage).await.breaks("health.redis-down")?;
 
-    stage.wake_redis().await?;
-    stage.connect(&teacher).await?.expect_texts(SOME).await?;
+    stage.wake_redis().await.breaks(RESUMES)?;
+    served_again(&stage, &teacher).await?;
     traffic.stop().await?;
     stage.settle().await
 }
@@ -115,9 +142,9 @@ async fn client_kill(stage: Stage) -> Outcome {
     for client in &connected {
         client.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
     }
-    stage.until_served().await?;
+    stage.until_served().await.breaks(RESUMES)?;
     for user in users {
-        stage.connect(user).await?.expect_texts(SOME).await?;
+        served_again(&stage, user).await?;
     }
     traffic.stop().await?;
     stage.settle().await
