@@ -78,6 +78,8 @@ struct State {
     /// The lanes whose close is in the audit already.
     closes_audited: BTreeSet<String>,
     ledger: Ledger,
+    /// The numbers of the messages that Redis has not yet said to have.
+    on_their_way: BTreeSet<usize>,
     lanes: Vec<(String, Actor, Recorder)>,
     redactor: Redactor,
     users: BTreeMap<String, User>,
@@ -183,6 +185,7 @@ impl Stage {
             audit: Audit::new(lines.rules),
             closes_audited: BTreeSet::new(),
             ledger: Ledger::default(),
+            on_their_way: BTreeSet::new(),
             lanes: Vec::new(),
             redactor: Redactor::default(),
             users: BTreeMap::new(),
@@ -302,22 +305,57 @@ impl Stage {
     ) -> Outcome {
         let recorder = self.lane("backend", Actor::Backend);
         let mut pipeline = redis::pipe();
-        {
-            let mut state = self.lock();
-            for bytes in messages {
-                if let Ok(value) = serde_json::from_slice(bytes) {
-                    state.redactor.note_sent(&value);
-                }
-                let number = state.ledger.publish(&user.name, kind, bytes, telling);
-                recorder.push(Entry::Published(number));
-                self.0.published.store(number, Ordering::SeqCst);
-                pipeline
-                    .cmd("PUBLISH")
-                    .arg(self.0.system.channel(&user.id))
-                    .arg(bytes.as_slice());
+        let mut numbers = Vec::new();
+        for bytes in messages {
+            if let Ok(value) = serde_json::from_slice(bytes) {
+                self.lock().redactor.note_sent(&value);
+            }
+            let number = self.enter(user, kind, telling, &mut pipeline, |_| bytes.clone());
+            recorder.push(Entry::Published(number));
+            numbers.push(number);
+        }
+        self.send_entered(&pipeline, &numbers).await
+    }
+
+    /// Enters a message, whose bytes may hold its number, in the ledger, as on its way, and in `pipeline`; says its number.
+    fn enter(
+        &self,
+        user: &User,
+        kind: &str,
+        telling: Telling,
+        pipeline: &mut redis::Pipeline,
+        bytes: impl FnOnce(usize) -> Vec<u8>,
+    ) -> usize {
+        let mut state = self.lock();
+        let bytes = bytes(state.ledger.len() + 1);
+        let number = state.ledger.publish(&user.name, kind, &bytes, telling);
+        state.on_their_way.insert(number);
+        self.0.published.store(number, Ordering::SeqCst);
+        let channel = self.0.system.channel(&user.id);
+        pipeline.cmd("PUBLISH").arg(channel).arg(bytes);
+        number
+    }
+
+    /// Sends messages with these numbers. If Redis does not say that it has them they are in doubt.
+    async fn send_entered(&self, pipeline: &redis::Pipeline, numbers: &[usize]) -> Outcome {
+        let sent = self.send(pipeline).await;
+        let mut state = self.lock();
+        for number in numbers {
+            state.on_their_way.remove(number);
+            if sent.is_err() {
+                state.ledger.doubt(*number);
             }
         }
-        self.send(&pipeline).await
+        sent
+    }
+
+    /// How many messages Redis has for certain: whoever connects from now on gets none of them.
+    fn settled(&self) -> usize {
+        let state = self.lock();
+        match state.on_their_way.first() {
+            Some(first) => first - 1,
+            None => state.ledger.len(),
+        }
     }
 
     /// Writes a sentence into the lane of actor `name`.
