@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use contract::rules::{Call, Reply, Service};
+use contract::rules::{About, Call, Reply, Service};
 use contract::{Rules, Violation};
 use serde_json::Value;
 
@@ -110,7 +110,7 @@ impl Audit {
             Err(error) => vec![Violation {
                 pointer: String::new(),
                 problem: format!("is no JSON: {error}"),
-                field: None,
+                about: About::Content,
             }],
         };
         self.note(&format!("a text that {client} received"), found, &[]);
@@ -132,11 +132,11 @@ impl Audit {
     pub fn called(&mut self, service: Service, call: &Call<'_>, reply: &Reply<'_>) {
         let place = format!("{} {}", call.method, call.path);
         let found = self.rules.response(service, call, reply);
-        let promises: &[_] = match service {
-            Service::Gateway if reply.status >= 400 => &["errors.one-shape"],
-            _ => &[],
+        let promise = match service {
+            Service::Gateway if reply.status >= 400 => Some("errors.one-shape"),
+            _ => self.rules.promise_of_answer(service, call),
         };
-        self.note(&format!("the answer to {place}"), found, promises);
+        self.note(&format!("the answer to {place}"), found, promise.as_slice());
         // What is meant to be refused is meant to be wrong.
         if (200..300).contains(&reply.status) {
             let found = self.rules.request(service, call);
@@ -150,7 +150,9 @@ impl Audit {
     /// A call that arrived at the service behind the gateway called `service`.
     pub fn arrived(&mut self, service: &str, call: &Call<'_>) {
         let found = self.rules.downstream(service, call);
-        self.note(&format!("the gateway's call of {service}"), found, &[]);
+        let promise = self.rules.promise_of_call(service);
+        let what = format!("the gateway's call of {service}");
+        self.note(&what, found, promise.as_slice());
     }
 
     /// Who was there when a message of type `event` was published, and how their connection went on.
@@ -169,13 +171,14 @@ impl Audit {
         &self.exercised
     }
 
-    /// Enters what was `found`. It breaks one of `promises`, unless the contract's header field of that name says which.
+    /// Enters what was `found`. Content breaks one of `promises`, a header field the promise that it is for.
     fn note(&mut self, what: &str, found: Vec<Violation>, promises: &[&'static str]) {
         let breaches = found.into_iter().map(|violation| {
             let words = format!("{what}: {violation}");
-            match violation.field.as_deref() {
-                Some(name) => Breach::of(words, header_promises(name).iter().copied()),
-                None => Breach::of(words, promises.iter().copied()),
+            match &violation.about {
+                About::Field(name) => Breach::of(words, header_promises(name).iter().copied()),
+                About::Content => Breach::of(words, promises.iter().copied()),
+                About::Exchange => Breach::new(words),
             }
         });
         self.violations.extend(breaches);

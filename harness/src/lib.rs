@@ -10,13 +10,16 @@
 //! - [`raw_client`]: a WebSocket client that does only what it is told, for what no well-behaved one does
 //! - [`fault`]: faults for a scenario with a system of its own
 //! - [`http`]: requests to the gateway and the services, and what they answered
+//! - [`metrics`]: what the services count, read
 //! - [`fixture`]: messages and interactions from `contracts/fixtures`
 //! - [`interaction`]: an interaction fixture played against the gateway
 //! - [`token`]: tokens, good ones and bad ones
 //!
 //! What they stand on:
+//! - [`proxy`]: a stretch of network whose faults a scenario chooses
 //! - [`profile`]: what is verified, and how each part of it is started or reached
 //! - [`system`]: Redis and the services, started in containers or as processes
+//! - [`data`]: where the contract and the reviewed flows are read
 //! - [`contract`]: the contract's documents, read once
 //! - [`audit`]: what travelled, held against them, and how much of them was exercised
 //! - [`standin`]: the services behind the gateway
@@ -43,6 +46,7 @@ pub mod client;
 pub mod comparison;
 pub mod contract;
 pub mod coverage;
+pub mod data;
 pub mod expectation;
 pub mod fault;
 pub mod fixture;
@@ -53,8 +57,10 @@ pub mod interaction;
 pub mod ledger;
 pub mod libtest;
 pub mod matching;
+pub mod metrics;
 pub mod panics;
 pub mod profile;
+pub mod proxy;
 pub mod raw_client;
 pub mod redaction;
 pub mod report;
@@ -69,11 +75,3 @@ pub mod standin;
 pub mod system;
 pub mod token;
 pub mod verdict;
-
-use std::path::Path;
-
-/// The root of the workspace: the directory that holds `contracts/` and `snapshots/`.
-pub fn workspace() -> &'static Path {
-    let harness = Path::new(env!("CARGO_MANIFEST_DIR"));
-    harness.parent().unwrap_or(harness)
-}

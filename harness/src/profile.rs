@@ -4,8 +4,10 @@
 //! was expected and what came.
 //!
 //! - `read`: the file, checked
+//! - `image`: an image, as a profile names it
 //! - `template`: values of a run in commands and environments
 
+mod image;
 mod read;
 pub(crate) mod template;
 
@@ -14,10 +16,14 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Deserializer};
 
+use crate::data::{self, PROGRAM};
 use crate::fixture::FixtureError;
+use crate::system::Runtime;
 use crate::token::Key;
+pub use image::{Image, ImageName};
 
 /// What to verify, and how to start or reach it.
 #[derive(Clone, Debug)]
@@ -46,7 +52,7 @@ pub struct Profile {
     pub algorithm: jsonwebtoken::Algorithm,
     /// The channel that backend services publish to, with `{user_id}` in it.
     pub channel: String,
-    lacks: Vec<Capability>,
+    lacks: Vec<Lack>,
 }
 
 /// One part of the system.
@@ -65,7 +71,9 @@ pub struct Service {
 pub enum Source {
     /// The suite's own.
     Own,
-    /// Started with this program and these arguments, which are templates.
+    /// Started in a container.
+    Image(Image),
+    /// Started as a child process, with this program and these arguments, which are templates.
     Command(Vec<String>),
     /// Somebody else's: `host:port`, or the whole URL of a Redis.
     Url(String),
@@ -120,6 +128,38 @@ pub enum Capability {
     Origin,
 }
 
+/// What a profile says that its system does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Lack {
+    Capability(Capability),
+    /// An environment variable that sets a limit.
+    Variable(String),
+}
+
+impl<'de> Deserialize<'de> for Lack {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let is_variable = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        if !word.is_empty() && word.chars().all(is_variable) {
+            return Ok(Self::Variable(word));
+        }
+        Capability::deserialize(word.into_deserializer()).map(Self::Capability)
+    }
+}
+
+/// Why a program that stands alone cannot start a reference service.
+const NO_SERVICES: &str = "cargo builds the reference services in a checkout of the project, and this program stands alone";
+
+impl Service {
+    /// Where it runs already, if it does.
+    pub fn url(&self) -> Option<&str> {
+        match &self.source {
+            Source::Url(url) => Some(url),
+            _ => None,
+        }
+    }
+}
+
 impl StandInPorts {
     /// The ports in the order in which stand-ins are listed.
     pub fn ports(&self) -> [u16; 4] {
@@ -135,8 +175,16 @@ impl StandInPorts {
 impl Profile {
     /// The reference system.
     pub fn reference() -> Result<Self, FixtureError> {
-        let path = crate::workspace().join("harness/profiles/reference.toml");
-        Self::read(&path, "harness/profiles/reference.toml")
+        let path = "harness/profiles/reference.toml";
+        match data::checkout() {
+            Some(checkout) => Self::read(&checkout.join(path), path),
+            None => Err(FixtureError {
+                place: "the reference system".to_owned(),
+                problem: format!(
+                    "{NO_SERVICES}: say with --system FILE what is verified; `{PROGRAM} verify init` writes such a file"
+                ),
+            }),
+        }
     }
 
     /// The profile in `path`.
@@ -144,7 +192,7 @@ impl Profile {
         Self::read(path, &path.display().to_string())
     }
 
-    /// Whether every part is the suite's own, so that the system can run in containers.
+    /// Whether every part is the suite's own.
     pub fn is_reference(&self) -> bool {
         let own = |part: &Option<Service>| part.as_ref().is_some_and(|p| p.source == Source::Own);
         self.redis.source == Source::Own && own(&self.websocket) && own(&self.gateway)
@@ -161,9 +209,52 @@ impl Profile {
         .flatten()
     }
 
+    /// Where the suite's own parts run when nobody has chosen and an engine answers. A process is started sooner and reaches
+    /// what others run on this machine; a container reaches, and is like, an image.
+    pub fn runtime(&self) -> Runtime {
+        let mut sources = self.parts().map(|(_, part)| &part.source);
+        if self.first_image().is_some() || sources.all(|source| *source == Source::Own) {
+            Runtime::Containers
+        } else {
+            Runtime::Processes
+        }
+    }
+
+    /// Why the system cannot run with its own parts in `runtime`; nothing when it can.
+    pub fn refuses(&self, runtime: Runtime) -> Option<String> {
+        let name = self
+            .first_image()
+            .filter(|_| runtime == Runtime::Processes)?;
+        Some(format!(
+            "[{name}] of {} is an image, and an image runs in a container: leave --runtime processes \
+             (HARNESS_RUNTIME) out, or start the part with `command`",
+            self.file
+        ))
+    }
+
+    /// The first part that is an image, as the profile calls it.
+    pub(crate) fn first_image(&self) -> Option<&'static str> {
+        self.parts()
+            .find_map(|(name, part)| matches!(part.source, Source::Image(_)).then_some(name))
+    }
+
+    /// Why the system cannot be told `variable`; nothing when it can, as far as the profile says.
+    pub fn lack_of_variable(&self, variable: &str) -> Option<String> {
+        let lacks = self.lacking_variables().any(|name| name == variable);
+        lacks.then(|| format!("the profile says that it lacks {variable}"))
+    }
+
+    /// The variables that the profile says it lacks.
+    pub fn lacking_variables(&self) -> impl Iterator<Item = &str> {
+        self.lacks.iter().filter_map(|lack| match lack {
+            Lack::Variable(name) => Some(name.as_str()),
+            Lack::Capability(_) => None,
+        })
+    }
+
     /// Why the system lacks `capability`; nothing when it has it.
     pub fn lack(&self, capability: Capability) -> Option<String> {
-        if self.lacks.contains(&capability) {
+        if self.lacks.contains(&Lack::Capability(capability)) {
             return Some(format!("the profile says that it lacks {capability}"));
         }
         let missing = |part: &Option<Service>, name: &str| {
@@ -248,6 +339,31 @@ mod tests {
     }
 
     #[rstest]
+    #[case::whole("[redis]\n[websocket]\n[gateway]", Runtime::Containers)]
+    #[case::one_left_out("[websocket]", Runtime::Containers)]
+    #[case::image("[websocket]\nimage = \"x\"", Runtime::Containers)]
+    #[case::command("[websocket]\ncommand = [\"x\", \"{port}\"]", Runtime::Processes)]
+    #[case::image_and_command(
+        "[websocket]\nimage = \"x\"\n[gateway]\ncommand = [\"x\", \"{port}\"]",
+        Runtime::Containers
+    )]
+    #[case::redis_elsewhere("[redis]\nurl = \"redis://h\"\n[websocket]", Runtime::Processes)]
+    fn own_parts_run_where_they_are_reached(#[case] text: &str, #[case] runtime: Runtime) {
+        assert_eq!(profile(text).runtime(), runtime);
+    }
+
+    #[test]
+    fn only_an_image_refuses_to_be_a_process() {
+        let whole = profile("[websocket]\n[gateway]");
+        assert_eq!(whole.refuses(Runtime::Processes), None);
+        let image = profile("[websocket]\n[gateway]\nimage = \"x\"");
+        assert_eq!(image.refuses(Runtime::Containers), None);
+        let reason = image.refuses(Runtime::Processes).unwrap();
+        assert!(reason.starts_with("[gateway] of "), "{reason}");
+        assert!(reason.contains("leave --runtime processes"), "{reason}");
+    }
+
+    #[rstest]
     #[case::left_out("[websocket]", Capability::Gateway, "the profile has no [gateway]")]
     #[case::said(
         "lacks = [\"logs\"]\n[websocket]",
@@ -269,11 +385,28 @@ mod tests {
         #[case] capability: Capability,
         #[case] reason: &str,
     ) {
+        assert_eq!(profile(text).lack(capability).as_deref(), Some(reason));
+    }
+
+    /// The profile that says `text`, and who signs tokens.
+    fn profile(text: &str) -> Profile {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p.toml");
         let token = "[token]\nissuer = \"i\"\naudience = \"a\"\nsecret = \"s\"\n";
         std::fs::write(&path, format!("{text}\n{token}")).unwrap();
-        let profile = Profile::of_file(&path).unwrap();
-        assert_eq!(profile.lack(capability).as_deref(), Some(reason));
+        Profile::of_file(&path).unwrap()
+    }
+
+    #[test]
+    fn a_variable_is_lacked_by_its_name() {
+        let text = "lacks = [\"logs\", \"WEBSOCKET_QUEUE_BYTES\"]\n[redis]\nurl = \"redis://h\"\n\
+                    [websocket]\nurl = \"ws://h\"\n[token]\nissuer = \"i\"\naudience = \"a\"\nsecret = \"s\"\n";
+        let profile = Profile::parse("p.toml", text, Path::new("/nowhere")).unwrap();
+        let lack = profile.lack_of_variable("WEBSOCKET_QUEUE_BYTES");
+        assert_eq!(
+            lack.as_deref(),
+            Some("the profile says that it lacks WEBSOCKET_QUEUE_BYTES")
+        );
+        assert_eq!(profile.lack_of_variable("WEBSOCKET_PING_INTERVAL"), None);
     }
 }

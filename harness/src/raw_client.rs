@@ -51,10 +51,7 @@ impl RawClient {
         let no_upgrade = |error: std::io::Error| {
             Failure::System(format!("{address} gave {name} no answer: {error}"))
         };
-        let request = format!(
-            "GET {target} HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
+        let request = upgrade_request(address, target);
         recorder.push(Entry::Request(Request {
             method: "GET (upgrade)".into(),
             path,
@@ -93,6 +90,20 @@ impl RawClient {
         };
         client.note("from here on it neither reads nor answers");
         Ok(client)
+    }
+
+    /// Asks for an upgrade to `target` at `address` and resets the connection before the answer is read.
+    pub(crate) async fn ask_and_reset(address: SocketAddr, target: &str) -> Outcome {
+        let ask = async {
+            let mut stream = TcpStream::connect(address).await?;
+            let request = upgrade_request(address, target);
+            stream.write_all(request.as_bytes()).await?;
+            stream.set_zero_linger()
+        };
+        let asked = timeout(PATIENCE, ask).await;
+        asked
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+            .map_err(|error| Failure::System(format!("{address} takes no connection: {error}")))
     }
 
     /// Writes `bytes`, which the flow calls `what`.
@@ -245,4 +256,11 @@ impl RawClient {
     pub fn note(&self, words: &str) {
         self.recorder.push(Entry::Note(words.to_owned()));
     }
+}
+
+fn upgrade_request(address: SocketAddr, target: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
 }

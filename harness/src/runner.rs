@@ -21,7 +21,7 @@ use crate::system::{Part, Run, Runtime, Settings, StartError, Stock, System};
 use crate::verdict::{Broken, Verdict};
 
 /// The longest that one scenario may take: one that hangs does not hold up the run.
-const SCENARIO_DEADLINE: Duration = Duration::from_secs(60);
+const SCENARIO_DEADLINE: Duration = Duration::from_secs(180);
 
 /// How many scenarios on systems of their own are played at the same time: starting one keeps a small machine busy.
 pub const OWN_AT_ONCE: usize = 3;
@@ -76,6 +76,9 @@ impl Theatre {
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
         crate::panics::mask_messages();
+        // Thousands of connections need more open files than a shell often allows, here and in the processes started from
+        // here. Where no more are to be had the scenarios that need them tell.
+        let _ = rlimit::increase_nofile_limit(u64::MAX);
         Ok(Self {
             run,
             stock: Arc::new(Stock::prepare(profile, runtime, say).await?),
@@ -111,9 +114,14 @@ impl Theatre {
         Ok(())
     }
 
-    /// Where the systems run.
+    /// Where the suite's own parts run.
     pub fn runtime(&self) -> Runtime {
         self.stock.runtime()
+    }
+
+    /// Where all parts run, in words.
+    pub fn places(&self) -> String {
+        self.stock.places()
     }
 
     /// Keeps the systems up until a signal comes, which takes them down and ends the process with `status`.
@@ -207,11 +215,12 @@ impl Theatre {
         let opened = async {
             let lines = Lines::open(&system).await?;
             let mut trouble = system.trouble.clone();
-            if !trouble.contains_key(&Capability::Websocket)
-                && let Some(address) = system.websocket
-                && let Err(failure) = until_accepting(&system, &lines, address).await
+            if let (Some(address), false) = (
+                system.websocket,
+                trouble.contains_key(&Capability::Websocket),
+            ) && let Err(failure) = until_accepting(&system, &lines, address).await
             {
-                let log = system.log_tail(Part::WebsocketService);
+                let log = system.last_words(Part::WebsocketService).await;
                 trouble.insert(Capability::Websocket, format!("{failure}\n{log}"));
             }
             match system.nothing_to_use(&trouble) {
@@ -257,6 +266,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene, between: Between) 
     let mark = scene.system.log_mark();
     let outcome = play_to_the_end(scenario, &stage).await;
     let exercised = stage.exercised();
+    let (totals, account) = stage.accounts();
     let mut redactor = stage.redactor();
     let flow = stage.flow();
     let text = flow.text(&redactor);
@@ -270,6 +280,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene, between: Between) 
     let result = match outcome {
         Err(failure) => Err(Broken {
             failure: failure.redacted(&mut stage.redactor()),
+            account,
             change: changed(scenario, &text).filter(|_| reference),
             log: log(),
         }),
@@ -278,6 +289,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene, between: Between) 
         Ok(()) if !reference => Ok(()),
         Ok(()) => snapshot::compare(scenario, &text).map_err(|change| Broken {
             failure: unreviewed(&change),
+            account,
             change: Some(change),
             log: log(),
         }),
@@ -286,12 +298,13 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene, between: Between) 
     Verdict {
         exercised,
         noticed,
+        totals,
         ..Verdict::of(scenario, text, result)
     }
 }
 
-/// Waits until the websocket service at `address` no longer closes a good connection with 1011, which is how it says that
-/// it has not yet reached Redis. One that serves nobody at all is no system to play scenarios on; whatever else it does is for the
+/// Waits until the websocket service at `address` no longer closes a good connection with 1011, which is how it says that it has not
+/// yet reached Redis. One that serves nobody at all is no system to play scenarios on; whatever else it does is for the
 /// scenarios to judge.
 pub(crate) async fn until_accepting(
     system: &Arc<System>,

@@ -87,8 +87,8 @@ enum Deed {
 /// What stands between one stage and its system. Dropping it ends the connections through it.
 #[must_use = "dropping it ends the connections through it"]
 pub(crate) struct Saboteur {
-    websocket: Option<SocketAddr>,
-    gateway: Option<SocketAddr>,
+    /// Where the stage reaches each part that there may be.
+    addresses: Vec<(Part, SocketAddr)>,
     sabotage: Option<&'static Sabotage>,
     /// Aborted when it is dropped.
     _doors: JoinSet<()>,
@@ -114,14 +114,17 @@ impl Saboteur {
             |error: std::io::Error| Failure::System(format!("the saboteur cannot listen: {error}"));
         let scene = Arc::new(Scene::new(Arc::clone(system), mark));
         let mut doors = JoinSet::new();
-        let mut open = |part: Part| {
-            if system.address(part).is_err() {
-                return Ok(None);
+        let mut addresses = Vec::new();
+        for part in [
+            Part::WebsocketService,
+            Part::SecondWebsocketService,
+            Part::ApiGateway,
+        ] {
+            if system.address(part).is_ok() {
+                let address = door::open(part, &scene, sabotage, &mut doors).map_err(trouble)?;
+                addresses.push((part, address));
             }
-            door::open(part, &scene, sabotage, &mut doors).map(Some)
-        };
-        let websocket = open(Part::WebsocketService).map_err(trouble)?;
-        let gateway = open(Part::ApiGateway).map_err(trouble)?;
+        }
         match sabotage.map(|sabotage| sabotage.deed) {
             Some(Deed::Published(deed)) => {
                 doors.spawn(scene::overhear(scene, deed).await?);
@@ -134,8 +137,7 @@ impl Saboteur {
             _ => {}
         }
         Ok(Self {
-            websocket,
-            gateway,
+            addresses,
             sabotage,
             _doors: doors,
         })
@@ -143,11 +145,8 @@ impl Saboteur {
 
     /// Where the stage reaches `part`.
     pub fn door(&self, part: Part) -> Option<SocketAddr> {
-        match part {
-            Part::WebsocketService => self.websocket,
-            Part::ApiGateway => self.gateway,
-            Part::Redis | Part::SecondWebsocketService => None,
-        }
+        let mut addresses = self.addresses.iter();
+        addresses.find_map(|(other, address)| (*other == part).then_some(*address))
     }
 
     /// What the stage sees of a log.

@@ -2,14 +2,21 @@
 //!
 //! - `connections`: how users connect, and what an upgrade is answered
 //! - `calls`: HTTP, to the services and behind the gateway
+//! - `traffic`: numbered messages that are published while something else happens
+//! - `crowd`: many users who all do the same
 //! - `settlement`: the fence, and what it settles
 
 mod calls;
 mod connections;
+mod crowd;
 mod settlement;
+mod traffic;
+
+pub use traffic::Traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +30,8 @@ use crate::audit::Audit;
 use crate::client::Client;
 use crate::fixture::Message;
 use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Telling};
+use crate::proxy::Proxy;
 use crate::redaction::Redactor;
 use crate::saboteur::{Between, Saboteur};
 use crate::scenario::{Failure, Outcome};
@@ -45,6 +53,8 @@ pub struct User {
     pub name: String,
     /// Their id: unique to the stage and the run.
     pub id: String,
+    /// The crowd that they are one of, if they are.
+    pub crowd: Option<String>,
 }
 
 /// The connections that all stages of a system share.
@@ -60,6 +70,8 @@ struct Inner {
     lines: Lines,
     mark: String,
     saboteur: Option<Saboteur>,
+    /// How many messages are in the ledger, for clients to read without the state.
+    published: Arc<AtomicUsize>,
     state: Mutex<State>,
 }
 
@@ -68,10 +80,18 @@ struct State {
     /// The lanes whose close is in the audit already.
     closes_audited: BTreeSet<String>,
     ledger: Ledger,
+    /// The numbers of the messages that Redis has not yet said to have.
+    on_their_way: BTreeSet<usize>,
     lanes: Vec<(String, Actor, Recorder)>,
     redactor: Redactor,
     users: BTreeMap<String, User>,
     clients: Vec<Client>,
+    /// How many numbered messages a client had got when its lane last told of them.
+    told: BTreeMap<String, usize>,
+    /// The networks that clients connect over.
+    networks: Vec<Arc<Proxy>>,
+    /// What was done to the system, and how many messages had been published before it.
+    faults: Vec<(usize, String)>,
 }
 
 impl Lines {
@@ -94,15 +114,24 @@ impl Lines {
         self.rules
     }
 
+    fn redis(&self) -> MultiplexedConnection {
+        let shared = self.redis.lock();
+        shared.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn http(&self) -> &reqwest::Client {
         &self.http
     }
 
     /// Connects anew to a Redis that was started again.
     pub(crate) async fn reopen(&self, system: &System) -> Outcome {
-        let opened = connection(system).await?;
-        *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = opened;
+        self.publish_at(connection(system).await?);
         Ok(())
+    }
+
+    /// From here on publishes over `connection`.
+    pub(crate) fn publish_at(&self, connection: MultiplexedConnection) {
+        *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = connection;
     }
 }
 
@@ -170,16 +199,21 @@ impl Stage {
             audit: Audit::new(lines.rules),
             closes_audited: BTreeSet::new(),
             ledger: Ledger::default(),
+            on_their_way: BTreeSet::new(),
             lanes: Vec::new(),
             redactor: Redactor::default(),
             users: BTreeMap::new(),
             clients: Vec::new(),
+            told: BTreeMap::new(),
+            networks: Vec::new(),
+            faults: Vec::new(),
         };
         Self(Arc::new(Inner {
             system,
             lines,
             mark,
             saboteur,
+            published: Arc::default(),
             state: Mutex::new(state),
         }))
     }
@@ -213,6 +247,7 @@ impl Stage {
         let user = User {
             name: name.to_owned(),
             id: id.to_owned(),
+            crowd: None,
         };
         state.users.insert(name.to_owned(), user.clone());
         user
@@ -221,7 +256,12 @@ impl Stage {
     /// A good token for `user`.
     pub fn token(&self, user: &User) -> String {
         let issuer = &self.0.system.issuer;
-        self.known_token(&user.name, issuer.sign(&issuer.claims(&user.id)))
+        let token = issuer.sign(&issuer.claims(&user.id));
+        match &user.crowd {
+            None => self.known_token(&user.name, token),
+            // The flow has their paths masked, and any token is masked wherever it stands.
+            Some(_) => token,
+        }
     }
 
     /// Tells the flow to call `token` `<token:NAME>`.
@@ -239,14 +279,18 @@ impl Stage {
         id
     }
 
-    /// Where the stage reaches `service`.
-    pub(crate) fn address(&self, service: Service) -> Outcome<SocketAddr> {
-        let part = match service {
+    fn address(&self, service: Service) -> Outcome<SocketAddr> {
+        self.address_of(match service {
             Service::Gateway => Part::ApiGateway,
             Service::Websocket => Part::WebsocketService,
-        };
+        })
+    }
+
+    /// Where the stage reaches `part`.
+    pub(crate) fn address_of(&self, part: Part) -> Outcome<SocketAddr> {
+        let address = self.0.system.address(part)?;
         let door = self.saboteur().and_then(|saboteur| saboteur.door(part));
-        door.map_or_else(|| self.0.system.address(part), Ok)
+        Ok(door.unwrap_or(address))
     }
 
     pub(crate) fn saboteur(&self) -> Option<&Saboteur> {
@@ -268,13 +312,13 @@ impl Stage {
 
     /// Publishes many messages to `user`, in order, without a pause between them.
     pub async fn publish_all(&self, user: &User, kind: &str, messages: &[Vec<u8>]) -> Outcome {
-        self.publish_entered(user, kind, messages, Ledger::publish)
+        self.publish_entered(user, kind, messages, Telling::Numbered)
             .await
     }
 
     /// The same for messages whose number is chance: the flow does not count them.
     pub async fn publish_flood(&self, user: &User, kind: &str, messages: &[Vec<u8>]) -> Outcome {
-        self.publish_entered(user, kind, messages, Ledger::publish_flood)
+        self.publish_entered(user, kind, messages, Telling::Uncounted)
             .await
     }
 
@@ -283,31 +327,79 @@ impl Stage {
         user: &User,
         kind: &str,
         messages: &[Vec<u8>],
-        enter: fn(&mut Ledger, &str, &str, &[u8]) -> usize,
+        telling: Telling,
     ) -> Outcome {
         let recorder = self.lane("backend", Actor::Backend);
         let mut pipeline = redis::pipe();
-        {
-            let mut state = self.lock();
-            for bytes in messages {
-                if let Ok(value) = serde_json::from_slice(bytes) {
-                    state.redactor.note_sent(&value);
-                }
-                let number = enter(&mut state.ledger, &user.name, kind, bytes);
-                recorder.push(Entry::Published(number));
-                pipeline
-                    .cmd("PUBLISH")
-                    .arg(self.0.system.channel(&user.id))
-                    .arg(bytes.as_slice());
+        let mut numbers = Vec::new();
+        for bytes in messages {
+            if let Ok(value) = serde_json::from_slice(bytes) {
+                self.lock().redactor.note_sent(&value);
+            }
+            let number = self.enter(user, kind, telling, &mut pipeline, |_| bytes.clone());
+            recorder.push(Entry::Published(number));
+            numbers.push(number);
+        }
+        self.send_entered(&pipeline, &numbers).await
+    }
+
+    /// Enters a message, whose bytes may hold its number, in the ledger, as on its way, and in `pipeline`; says its number.
+    fn enter(
+        &self,
+        user: &User,
+        kind: &str,
+        telling: Telling,
+        pipeline: &mut redis::Pipeline,
+        bytes: impl FnOnce(usize) -> Vec<u8>,
+    ) -> usize {
+        let mut state = self.lock();
+        let bytes = bytes(state.ledger.len() + 1);
+        let number = state.ledger.publish(&user.name, kind, &bytes, telling);
+        state.on_their_way.insert(number);
+        self.0.published.store(number, Ordering::SeqCst);
+        let channel = self.0.system.channel(&user.id);
+        pipeline.cmd("PUBLISH").arg(channel).arg(bytes);
+        number
+    }
+
+    /// Sends messages with these numbers. If Redis does not say that it has them they are in doubt.
+    async fn send_entered(&self, pipeline: &redis::Pipeline, numbers: &[usize]) -> Outcome {
+        let sent = self.send(pipeline).await;
+        let mut state = self.lock();
+        for number in numbers {
+            state.on_their_way.remove(number);
+            if sent.is_err() {
+                state.ledger.doubt(*number);
             }
         }
-        self.send(&pipeline).await
+        sent
+    }
+
+    /// How many messages Redis has for certain: whoever connects from now on gets none of them.
+    fn settled(&self) -> usize {
+        let state = self.lock();
+        match state.on_their_way.first() {
+            Some(first) => first - 1,
+            None => state.ledger.len(),
+        }
     }
 
     /// Writes a sentence into the lane of actor `name`.
     pub fn note(&self, name: &str, sentence: &str) {
         self.lane(name, Actor::Caller)
             .push(Entry::Note(sentence.to_owned()));
+    }
+
+    /// Remembers what is done to the system, and how many messages had been published before it.
+    pub(crate) fn note_fault(&self, words: &str) {
+        let mut state = self.lock();
+        let published = state.ledger.len();
+        state.faults.push((published, words.to_owned()));
+    }
+
+    /// Keeps a network of clients up until the stage is left.
+    pub(crate) fn keep(&self, network: Arc<Proxy>) {
+        self.lock().networks.push(network);
     }
 
     /// The flow so far.
@@ -334,7 +426,11 @@ impl Stage {
 
     /// Ends the stage: closes what is open and forgets what the stand-ins keep for it.
     pub fn leave(&self) {
-        self.lock().clients.clear();
+        {
+            let mut state = self.lock();
+            state.clients.clear();
+            state.networks.clear();
+        }
         for standin in self.0.system.standins.all() {
             standin.leave(&self.0.mark);
         }
@@ -355,13 +451,15 @@ impl Stage {
         recorder
     }
 
+    /// Sends one command to Redis, past any proxy; what it answers is nobody's business.
+    pub(crate) async fn tell_redis(&self, command: &redis::Cmd) -> Outcome {
+        let told = command.exec_async(&mut self.0.lines.redis()).await;
+        told.map_err(|error| Failure::System(format!("Redis refused a command: {error}")))
+    }
+
     async fn send(&self, pipeline: &redis::Pipeline) -> Outcome {
-        let mut redis = {
-            let shared = self.0.lines.redis.lock();
-            shared.unwrap_or_else(PoisonError::into_inner).clone()
-        };
         pipeline
-            .query_async::<Vec<i64>>(&mut redis)
+            .query_async::<Vec<i64>>(&mut self.0.lines.redis())
             .await
             .map(|_| ())
             .map_err(|error| Failure::System(format!("Redis did not take a message: {error}")))

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use crate::system::StartError;
 
@@ -56,6 +56,8 @@ pub enum Trouble {
     Silent,
     /// It begins an answer of which then comes one byte at a time, for ever.
     Trickling,
+    /// It begins an answer that has no end, and sends it as fast as it is taken.
+    Endless,
     /// Nobody listens at its address.
     Gone,
 }
@@ -65,9 +67,17 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How often an address is tried, and how often a trickling answer goes on.
 const INTERVAL: Duration = Duration::from_millis(15);
 
-/// What one stage told a stand-in, by the stage's mark.
+/// How many bytes of an endless answer are sent at once.
+const PIECE: usize = 16 * 1024;
+
+/// What a stand-in was told to answer.
 #[derive(Default)]
-struct Book(BTreeMap<String, Page>);
+struct Book {
+    /// What one stage told it, by the stage's mark.
+    pages: BTreeMap<String, Page>,
+    /// What answers everybody else.
+    otherwise: Option<Box<dyn Respond>>,
+}
 
 #[derive(Default)]
 struct Page {
@@ -199,6 +209,11 @@ impl StandIn {
         self.on_page(mark, |_| ());
     }
 
+    /// Lets `otherwise` answer the requests that are no stage's from now on.
+    pub fn answer_otherwise(&self, otherwise: impl Respond + 'static) {
+        lock(&self.book).otherwise = Some(Box::new(otherwise));
+    }
+
     /// Answers the requests of the stage with `mark` with `answer` from now on.
     pub fn answer(&self, mark: &str, answer: Answer) {
         self.on_page(mark, |page| page.answer = Some(answer));
@@ -221,19 +236,19 @@ impl StandIn {
     /// Takes what has arrived for the stage with `mark`, in the order of arrival.
     pub fn take_requests(&self, mark: &str) -> Vec<Request> {
         lock(&self.book)
-            .0
+            .pages
             .get_mut(mark)
             .map(|page| std::mem::take(&mut page.requests))
             .unwrap_or_default()
     }
 
     fn on_page<T>(&self, mark: &str, change: impl FnOnce(&mut Page) -> T) -> T {
-        change(lock(&self.book).0.entry(mark.to_owned()).or_default())
+        change(lock(&self.book).pages.entry(mark.to_owned()).or_default())
     }
 
     /// Forgets the stage with `mark`.
     pub fn leave(&self, mark: &str) {
-        lock(&self.book).0.remove(mark);
+        lock(&self.book).pages.remove(mark);
     }
 }
 
@@ -249,14 +264,18 @@ async fn misbehave(listener: TcpListener, trouble: Trouble, called: watch::Sende
                 line.clear();
             }
             called.send_modify(|calls| *calls += 1);
-            if trouble == Trouble::Trickling {
+            if matches!(trouble, Trouble::Trickling | Trouble::Endless) {
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
-                            content-length: 1000000\r\n\r\n";
+                            content-length: 1000000000000\r\n\r\n";
                 stream.write_all(head.as_bytes()).await?;
+                let (piece, pause) = match trouble {
+                    Trouble::Endless => (vec![b' '; PIECE], Duration::ZERO),
+                    _ => (vec![b' '], INTERVAL),
+                };
                 loop {
-                    stream.write_all(b" ").await?;
+                    stream.write_all(&piece).await?;
                     stream.flush().await?;
-                    sleep(INTERVAL).await;
+                    sleep(pause).await;
                 }
             }
             // Held until the other side goes.
@@ -267,7 +286,7 @@ async fn misbehave(listener: TcpListener, trouble: Trouble, called: watch::Sende
 
 impl Book {
     fn answer(&mut self, request: &Request) -> ResponseTemplate {
-        for (mark, page) in &mut self.0 {
+        for (mark, page) in &mut self.pages {
             if carries(request, mark) {
                 let mut request = request.clone();
                 if let Some(tamper) = page.tamper {
@@ -282,7 +301,12 @@ impl Book {
                 };
             }
         }
-        ResponseTemplate::new(500).set_body_string("this request carries no stage's mark")
+        match &self.otherwise {
+            Some(otherwise) => otherwise.respond(request),
+            None => {
+                ResponseTemplate::new(500).set_body_string("this request carries no stage's mark")
+            }
+        }
     }
 }
 

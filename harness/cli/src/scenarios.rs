@@ -1,5 +1,6 @@
 //! Every scenario of every scenario crate.
 
+use harness::data::PROGRAM;
 use harness::fixture::{FixtureError, nearest};
 use harness::scenario::Scenario;
 
@@ -81,8 +82,7 @@ fn unmatched(filter: &str, scenarios: &[Scenario]) -> String {
         message.push_str("; the nearest:\n");
         message.push_str(&likely.join("\n"));
     }
-    message.push_str("\n`cargo verify --list` shows all");
-    message
+    message + &format!("\n`{PROGRAM} verify --list` shows all")
 }
 
 #[cfg(test)]

@@ -2,14 +2,17 @@
 //!
 //! - `compare`: two systems compared by what their clients notice
 //! - `selftest`: whether the suite notices what a saboteur does to a healthy system
+//! - `init`: a profile written
 //! - `rounds`: the scenarios played, in which order and how often
 //! - `output`: the results printed and written
 
 mod compare;
+mod init;
 mod output;
 mod rounds;
 mod selftest;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -18,6 +21,7 @@ use clap::{Args, Subcommand};
 use contract::Contract;
 use harness::contract::contract;
 use harness::coverage::Coverage;
+use harness::data::{PROGRAM, data};
 use harness::profile::Profile;
 use harness::report::Format;
 use harness::results::{Results, Subject};
@@ -40,11 +44,13 @@ Examples:
   cargo verify gateway/status               the scenarios whose id contains gateway/status
   cargo verify --runtime processes          without a container engine
   cargo verify --keep notifications/events  look at the running system afterwards
-  cargo verify --system my.toml             your own services; harness/profiles/reference.toml documents every key
+  cargo verify init                         write a profile for your own services, after four questions
+  cargo verify --system my.toml             your own services
   cargo verify compare --old old.toml --new new.toml
   cargo verify selftest                     does the suite notice when a promise is broken?
   cargo verify --only-promise delivery.in-order
   cargo verify --repeat 20                  is a result the same every time, in any order?
+  cargo verify -- init                      the scenarios whose id contains init
 
 A scenario passes when every message is accounted for and its flow is the reviewed one in snapshots/.
 Flows of the reference system that differ are left for `cargo review`. A scenario that needs what the system lacks is
@@ -69,12 +75,12 @@ pub struct Arguments {
     #[arg(long)]
     list: bool,
 
-    /// Where the system runs: containers, or processes [default: containers where an engine answers]
+    /// Where the suite's own parts run: containers, or processes [default: containers where an engine answers]
     /// [env: HARNESS_RUNTIME]
     #[arg(long, value_name = "RUNTIME")]
     runtime: Option<Runtime>,
 
-    /// What to verify: a system profile [default: harness/profiles/reference.toml]
+    /// What to verify: a system profile [default: the reference system, in a checkout]
     #[arg(long, value_name = "FILE")]
     system: Option<PathBuf>,
 
@@ -102,7 +108,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FORMAT", default_value_t = Format::Text)]
     format: Format,
 
-    /// Where results.json, junit.xml and summary.md are written [default: target/verify]
+    /// Where results.json, junit.xml and summary.md are written [default: target/verify of the checkout]
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
 
@@ -113,14 +119,16 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Compare(compare::Arguments),
-    Selftest(selftest::Arguments),
+    Compare(Box<compare::Arguments>),
+    Selftest(Box<selftest::Arguments>),
+    Init(Box<init::Arguments>),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
     match &arguments.command {
         Some(Command::Compare(arguments)) => return compare::run(arguments),
         Some(Command::Selftest(arguments)) => return selftest::run(arguments),
+        Some(Command::Init(arguments)) => return init::run(arguments),
         None => {}
     }
     let (contract, all) = match (contract(), scenarios::all()) {
@@ -145,13 +153,16 @@ pub fn run(arguments: &Arguments) -> Status {
         Ok(profile) => profile,
         Err(error) => return usage(&error.to_string()),
     };
+    if let Some(message) = unknown_variable(&profile) {
+        return usage(&message);
+    }
     let chosen = match runtime(arguments.runtime) {
-        Ok(Some(Runtime::Containers)) if !profile.is_reference() => {
-            return usage("containers are for the whole reference system: use --runtime processes");
-        }
         Ok(chosen) => chosen,
         Err(message) => return usage(&message),
     };
+    if let Some(reason) = chosen.and_then(|runtime| profile.refuses(runtime)) {
+        return usage(&reason);
+    }
     let (selected, skipped) = playable(selected, &profile);
     if arguments.check_profile {
         println!("{}: nothing is wrong with it", profile.file);
@@ -164,6 +175,24 @@ pub fn run(arguments: &Arguments) -> Status {
     }
     let verified = verify(arguments, contract, profile, chosen, &selected, skipped);
     block_on(async { Ok(verified.await) }).unwrap_or_else(|status| status)
+}
+
+/// What to say of a profile that lacks a variable which no scenario sets.
+fn unknown_variable(profile: &Profile) -> Option<String> {
+    let all = scenarios::all().ok()?;
+    let set: BTreeSet<&str> = (all.iter())
+        .filter_map(|scenario| scenario.own_system.as_ref())
+        .flat_map(|settings| settings.variables())
+        .collect();
+    let unknown = profile
+        .lacking_variables()
+        .find(|name| !set.contains(name))?;
+    let known: Vec<&str> = set.iter().copied().collect();
+    Some(format!(
+        "{}: lacks: no scenario sets {unknown}; those that are set are {}",
+        profile.file,
+        known.join(", ")
+    ))
 }
 
 /// The scenarios that the system of `profile` can be asked to prove, and why it cannot be asked for the others.
@@ -226,6 +255,7 @@ async fn verify(
     let parts: Vec<&str> = profile.parts().map(|(name, _)| name).collect();
     let (parts, file) = (parts.join(", "), &profile.file);
     eprintln!("starting or reaching {parts} of {file}");
+    eprintln!("{}", data());
     let opened = async {
         let theatre = Theatre::open(profile, chosen, &|line| eprintln!("{line}")).await?;
         theatre.prepare(selected).await?;
@@ -245,9 +275,9 @@ async fn verify(
     subject.runtime = theatre.runtime().to_string();
     let count = selected.len();
     eprintln!(
-        "up in {} after {:.1} s; playing {count} scenario{}{order}",
-        theatre.runtime(),
+        "up after {:.1} s ({}); playing {count} scenario{}{order}",
         began.elapsed().as_secs_f64(),
+        theatre.places(),
         if count == 1 { "" } else { "s" }
     );
     let Played { verdicts, unplayed } = play(&theatre, selected, order, arguments.fail_fast).await;
@@ -301,7 +331,7 @@ fn whole_contract(
     status: Status,
 ) -> Status {
     let coverage = Coverage::of(contract, &results.verdicts).summary();
-    eprintln!("exercised: {coverage} (`cargo contracts coverage`)");
+    eprintln!("exercised: {coverage} (`{PROGRAM} contracts coverage`)");
     let orphans = snapshot::orphans(selected);
     for id in &orphans {
         eprintln!("snapshots/{id}.snap is of no scenario: delete it, or bring its fixture back");

@@ -23,7 +23,8 @@ fn notifications(arguments: &[&str]) -> Output {
 #[case::no_rounds(&["verify", "--repeat", "0"], "invalid value '0' for '--repeat <TIMES>'")]
 #[case::unknown_sabotage(&["verify", "selftest", "duplicat3"], "the nearest:\n  duplicate\n")]
 #[case::no_repeats(&["verify", "selftest", "--repeats", "0"], "invalid value '0' for '--repeats <TIMES>'")]
-#[case::no_command(&[], "Usage: cargo <COMMAND>")]
+#[case::no_data(&["--data", "/nowhere", "verify"], "--data: /nowhere has no contracts/asyncapi.yaml: expected a folder")]
+#[case::no_command(&[], "Usage: cargo [OPTIONS] <COMMAND>")]
 fn a_wrong_use_is_answered_in_one_message_with_status_3(
     #[case] arguments: &[&str],
     #[case] message: &str,
@@ -118,6 +119,7 @@ fn the_help_teaches_examples_and_exit_statuses() {
     let said = String::from_utf8_lossy(&output.stdout);
     for part in [
         "cargo verify gateway/status",
+        "cargo verify init",
         "Exit status:",
         "--runtime",
         "--keep",
@@ -129,8 +131,29 @@ fn the_help_teaches_examples_and_exit_statuses() {
 }
 
 #[test]
+fn the_version_says_which_contract_is_read() {
+    let output = notifications(&["verify", "--version"]);
+    let checkout = harness::data::checkout().unwrap().display();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        format!(
+            "notifications {}\n{}\n",
+            env!("CARGO_PKG_VERSION"),
+            harness::data::data()
+        )
+    );
+    assert!(
+        output
+            .stdout
+            .ends_with(format!(", in {checkout}\n").as_bytes())
+    );
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
 fn the_readme_shows_a_flow_as_it_was_reviewed() {
-    let read = |path: &str| std::fs::read_to_string(harness::workspace().join(path)).unwrap();
+    let checkout = harness::data::checkout().unwrap();
+    let read = |path: &str| std::fs::read_to_string(checkout.join(path)).unwrap();
     let readme = read("README.md");
     let (_, rest) = readme.split_once("<!-- flow: ").unwrap();
     let (id, rest) = rest.split_once(" -->\n```text\n").unwrap();

@@ -188,7 +188,7 @@ function connectionsOf(user) {
 
 /** A client that has said goodbye is gone, although `ws` keeps its socket until the client's end is closed too. */
 function placesTaken(user) {
-  const taken = ({ socket }) => socket === null || socket.readyState === socket.OPEN;
+  const taken = ({ socket }) => socket === null || socket.readyState === socket.OPEN || defect('slot-leak');
   return [...connectionsOf(user)].filter(taken).length;
 }
 
@@ -275,7 +275,7 @@ function deliver(user, data) {
     const others = [...users.keys()].filter((other) => other !== user);
     connections.push(...others.slice(0, 1).flatMap((other) => [...connectionsOf(other)].slice(0, 1)));
   }
-  if (defect('keeps-for-later')) kept.set(user, data);
+  if (defect('keeps-for-later') && connections.length === 0) kept.set(user, data);
   for (const connection of connections) connection.send(data);
 }
 
@@ -317,6 +317,7 @@ const backplane = {
 
   leave(user) {
     this.inTurn(user, async () => {
+      if (defect('keeps-for-later')) return;
       if (this.subscriber === null || users.has(user) || !this.subscribed.delete(user)) return;
       await within(5000, this.subscriber.unsubscribe(this.channel(user)));
     }).catch(quiet);
@@ -566,7 +567,10 @@ async function open(connection, expires, request, socket, head) {
   });
   metrics.connections.add('accepted', user);
   log('info', 'connected', correlationId);
-  if (defect('keeps-for-later') && kept.has(user)) websocket.send(kept.get(user).toString());
+  if (defect('keeps-for-later') && kept.has(user)) {
+    websocket.send(kept.get(user).toString());
+    kept.delete(user);
+  }
 
   const seen = () => (connection.seen = Date.now());
   websocket.on('error', (error) => {
@@ -584,7 +588,7 @@ async function open(connection, expires, request, socket, head) {
     if (defect('close-on-client-frame')) connection.close([1008, 'AUTHENTICATION_ERROR', 'Only listen.']);
   });
   if (defect('no-pong')) websocket.pong = quiet;
-  if (defect('close-unanswered')) websocket._receiver.on('conclude', () => socket.destroy());
+  if (defect('close-unanswered')) websocket._receiver.prependListener('conclude', () => socket.destroy());
 
   if (!defect('no-pings')) connection.timers.push(setInterval(() => websocket.ping(quiet), config.pingInterval));
   const look = Math.min(config.idleTimeout / 10, 1000);
@@ -599,7 +603,7 @@ async function open(connection, expires, request, socket, head) {
 
 /** Timers hold at most 24 days. */
 function untilExpired(connection, expires) {
-  if (defect('ignore-expiry')) return;
+  if (defect('ignore-expiry') || defect('accept-expired') || defect('accept-just-expired')) return;
   const left = expires - Date.now();
   if (left <= 0) connection.close(CLOSES.authentication);
   else connection.timers.push(setTimeout(() => untilExpired(connection, expires), Math.min(left, 2 ** 31 - 1)));

@@ -325,7 +325,8 @@ class Backplane:
     async def leave(self, user: str) -> None:
         async with self.locks.setdefault(user, asyncio.Lock()):
             # Somebody may have come meanwhile.
-            if self.pubsub is not None and user in self.subscribed and user not in self.hub.users:
+            gone = user in self.subscribed and user not in self.hub.users and not defect("keeps-for-later")
+            if self.pubsub is not None and gone:
                 command = self.pubsub.punsubscribe if defect("pattern-subscribe") else self.pubsub.unsubscribe
                 with contextlib.suppress(BackplaneAway):
                     await self.ask(command, "unsubscribe", user)
@@ -427,8 +428,10 @@ async def send(websocket: WebSocket, connection: Connection, metrics: Metrics) -
         if defect("reencode"):
             with contextlib.suppress(ValueError):
                 text = json.dumps(json.loads(text))
-        if defect("swap-two") and not connection.queue.empty():
-            await websocket.send_text(connection.queue.get_nowait())
+        if defect("swap-two"):
+            await asyncio.sleep(0.02)
+            if not connection.queue.empty():
+                await websocket.send_text(connection.queue.get_nowait())
         if defect("binary-frames"):
             await websocket.send_bytes(text.encode())
         else:
@@ -456,7 +459,8 @@ async def read(websocket: WebSocket) -> Close | int:
 
 
 async def until_expired(expires: float) -> Close:
-    while (left := expires - time.time()) > 0 or defect("ignore-expiry"):
+    forever = defect("ignore-expiry") or defect("accept-expired")
+    while (left := expires - time.time()) > 0 or forever:
         await asyncio.sleep(max(left, 1))
     return EXPIRED
 

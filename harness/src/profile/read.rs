@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroU16;
 use std::path::Path;
 
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
 use super::template;
-use super::{Capability, Profile, Ready, Service, Source, StandInPorts};
+use super::{Image, Lack, NO_SERVICES, Profile, Ready, Service, Source, StandInPorts};
+use crate::data;
 use crate::fixture::{FixtureError, nearest, with_suggestion};
 use crate::token::Key;
 
@@ -23,7 +25,7 @@ struct File {
     #[serde(default)]
     backplane: Backplane,
     #[serde(default)]
-    lacks: Vec<Capability>,
+    lacks: Vec<Lack>,
 }
 
 #[derive(Default, Deserialize)]
@@ -32,6 +34,8 @@ struct Redis {
     url: Option<String>,
     command: Option<Vec<String>>,
     image: Option<String>,
+    port: Option<NonZeroU16>,
+    arguments: Option<Vec<String>>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
 }
@@ -42,6 +46,8 @@ struct Websocket {
     url: Option<String>,
     command: Option<Vec<String>>,
     image: Option<String>,
+    port: Option<NonZeroU16>,
+    arguments: Option<Vec<String>>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
     #[serde(default = "healthz")]
@@ -56,6 +62,8 @@ struct Gateway {
     url: Option<String>,
     command: Option<Vec<String>>,
     image: Option<String>,
+    port: Option<NonZeroU16>,
+    arguments: Option<Vec<String>>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
     #[serde(default = "healthz")]
@@ -109,11 +117,14 @@ impl Profile {
         // Children run here, so the folder must not depend on where this process is.
         let folder = fs::canonicalize(path).ok();
         let folder = folder.as_deref().and_then(Path::parent);
-        Self::parse(name, &text, folder.unwrap_or(Path::new(".")))
+        let profile = Self::parse(name, &text, folder.unwrap_or(Path::new(".")))?;
+        let source = Text { name, text: &text };
+        source.check_startable(&profile, data::checkout())?;
+        Ok(profile)
     }
 
     /// What `text` says; `name` is how messages call the file, and `folder` is where it is.
-    fn parse(name: &str, text: &str, folder: &Path) -> Result<Self, FixtureError> {
+    pub fn parse(name: &str, text: &str, folder: &Path) -> Result<Self, FixtureError> {
         let source = Text { name, text };
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error
@@ -140,6 +151,8 @@ struct Part {
     url: Option<String>,
     command: Option<Vec<String>>,
     image: Option<String>,
+    port: Option<NonZeroU16>,
+    arguments: Option<Vec<String>>,
     environment: BTreeMap<String, String>,
     ready: String,
 }
@@ -152,6 +165,8 @@ impl Text<'_> {
             url: redis.url,
             command: redis.command,
             image: redis.image,
+            port: redis.port,
+            arguments: redis.arguments,
             environment: redis.environment,
             ready: "tcp".to_owned(),
         })?;
@@ -169,6 +184,8 @@ impl Text<'_> {
                 url: part.url,
                 command: part.command,
                 image: part.image,
+                port: part.port,
+                arguments: part.arguments,
                 environment: part.environment,
                 ready: part.ready,
             })
@@ -179,6 +196,8 @@ impl Text<'_> {
                 url: part.url,
                 command: part.command,
                 image: part.image,
+                port: part.port,
+                arguments: part.arguments,
                 environment: part.environment,
                 ready: part.ready,
             })
@@ -201,6 +220,23 @@ impl Text<'_> {
         };
         self.check_together(&profile)?;
         Ok(profile)
+    }
+
+    /// A service without a source is built in the project's checkout.
+    fn check_startable(
+        &self,
+        profile: &Profile,
+        checkout: Option<&Path>,
+    ) -> Result<(), FixtureError> {
+        let own =
+            |(section, part): &(&str, &Service)| *section != "redis" && part.source == Source::Own;
+        match profile.parts().find(own) {
+            Some((section, _)) if checkout.is_none() => {
+                let problem = format!("{NO_SERVICES}: give its `command`, `image` or `url`");
+                Err(self.wrong(section, "", problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What no section can know alone.
@@ -250,33 +286,48 @@ impl Text<'_> {
 
     fn service(&self, part: Part) -> Result<Service, FixtureError> {
         let section = part.section;
-        if part.image.is_some() {
-            let problem =
-                "images are not supported yet: start the part with `command`, or give its `url`";
-            return Err(self.wrong(section, "image", problem));
-        }
-        let source = match (part.url, part.command) {
-            (Some(_), Some(_)) => {
-                let problem = "a part has `url` or `command`, and not both: keep one";
-                return Err(self.wrong(section, "url", problem));
+        if part.image.is_none() {
+            for (key, given) in [
+                ("port", part.port.is_some()),
+                ("arguments", part.arguments.is_some()),
+            ] {
+                if given {
+                    let problem =
+                        "is of an image's container, and the part has no `image`: leave it out";
+                    return Err(self.wrong(section, key, problem));
+                }
             }
-            (Some(url), None) if !part.environment.is_empty() => {
-                let _ = url;
+        }
+        let source = match (part.url, part.command, part.image) {
+            (None, None, None) => Source::Own,
+            (Some(_), None, None) if !part.environment.is_empty() => {
                 let problem =
                     "a part at a url is not started here, so it gets no environment: leave it out";
                 return Err(self.wrong(section, "environment", problem));
             }
-            (Some(url), None) => Source::Url(self.address(section, &url)?),
-            (None, Some(command)) if command.first().is_none_or(String::is_empty) => {
+            (Some(url), None, None) => Source::Url(self.address(section, &url)?),
+            (None, Some(command), None) if command.first().is_none_or(String::is_empty) => {
                 let problem = "a command is the program and its arguments, as in [\"python3\", \"service.py\"]";
                 return Err(self.wrong(section, "command", problem));
             }
-            (None, Some(command)) => Source::Command(command),
-            (None, None) => Source::Own,
+            (None, Some(command), None) => Source::Command(command),
+            (None, None, Some(name)) => Source::Image(Image {
+                name: name
+                    .parse()
+                    .map_err(|problem: String| self.wrong(section, "image", problem))?,
+                port: part.port,
+                arguments: part.arguments,
+            }),
+            (url, _, _) => {
+                let key = if url.is_some() { "url" } else { "command" };
+                let problem = "a part has one of `image`, `command` and `url`: keep one";
+                return Err(self.wrong(section, key, problem));
+            }
         };
         let arguments = match &source {
-            Source::Command(command) => command.as_slice(),
-            _ => &[],
+            Source::Command(words) => words.as_slice(),
+            Source::Image(image) => image.arguments.as_deref().unwrap_or_default(),
+            Source::Own | Source::Url(_) => &[],
         };
         for template in part.environment.values().chain(arguments) {
             self.check_names(template)?;
@@ -481,8 +532,8 @@ mod tests {
     )]
     #[case::unknown_key(
         "[redis]\n[gateway]\nreddy = \"tcp\"",
-        "p.toml:3: unknown field `reddy`, expected one of `url`, `command`, `image`, `environment`, `ready`; \
-         did you mean `ready`?"
+        "p.toml:3: unknown field `reddy`, expected one of `url`, `command`, `image`, `port`, `arguments`, \
+         `environment`, `ready`; did you mean `ready`?"
     )]
     #[case::another_type(
         "[websocket]\ncommand = \"run\"",
@@ -497,13 +548,33 @@ mod tests {
         "[redis]",
         "p.toml: there is nothing to verify: a profile has [websocket], [gateway] or both"
     )]
-    #[case::image(
-        "[websocket]\nimage = \"x\"",
-        "p.toml:2: [websocket] image: images are not supported yet: start the part with `command`, or give its `url`"
+    #[case::no_image(
+        "[websocket]\nimage = \"my service\"",
+        "p.toml:2: [websocket] image: an image is its name and tag, as in \"my-service:1.0\"; it is \"my service\""
+    )]
+    #[case::port_of_a_command(
+        "[websocket]\ncommand = [\"x\", \"{port}\"]\nport = 80",
+        "p.toml:3: [websocket] port: is of an image's container, and the part has no `image`: leave it out"
+    )]
+    #[case::arguments_of_our_own(
+        "[redis]\narguments = []\n[websocket]",
+        "p.toml:2: [redis] arguments: is of an image's container, and the part has no `image`: leave it out"
+    )]
+    #[case::no_port_at_all(
+        "[websocket]\nimage = \"x\"\nport = 0",
+        "p.toml:3: invalid value: integer `0`, expected a nonzero u16"
+    )]
+    #[case::unknown_name_in_arguments(
+        "[websocket]\nimage = \"x\"\narguments = [\"--port={prt}\"]",
+        "p.toml:3: {prt} stands for nothing; did you mean {port}?"
     )]
     #[case::two_sources(
         "[websocket]\nurl = \"ws://h\"\ncommand = [\"x\"]",
-        "p.toml:2: [websocket] url: a part has `url` or `command`, and not both: keep one"
+        "p.toml:2: [websocket] url: a part has one of `image`, `command` and `url`: keep one"
+    )]
+    #[case::image_and_command(
+        "[websocket]\nimage = \"x\"\ncommand = [\"x\"]",
+        "p.toml:3: [websocket] command: a part has one of `image`, `command` and `url`: keep one"
     )]
     #[case::empty_command(
         "[websocket]\ncommand = []",
@@ -560,6 +631,10 @@ mod tests {
         "p.toml:2: [standins]: the stand-ins have fixed ports only for a gateway at a url: leave the section out"
     )]
     #[case::good("[websocket]", "nothing")]
+    #[case::image(
+        "[websocket]\nimage = \"x:1\"\nport = 80\narguments = [\"{origin}\"]",
+        "nothing"
+    )]
     fn a_bad_profile_is_told_with_place_and_remedy(#[case] text: &str, #[case] message: &str) {
         assert_eq!(wrong(text), message);
     }
@@ -589,6 +664,31 @@ mod tests {
         let text = format!("[websocket]\n{TOKEN}{lines}");
         let error = Profile::parse("p.toml", &text, Path::new("/nowhere")).unwrap_err();
         assert_eq!(error.to_string(), format!("p.toml:5: [token] {message}"));
+    }
+
+    #[rstest]
+    #[case::own("[gateway]", false)]
+    #[case::redis_alone("[redis]\n[gateway]\ncommand = [\"x\", \"{port}\"]", true)]
+    fn a_reference_service_needs_a_checkout(#[case] text: &str, #[case] startable: bool) {
+        let text = format!("{text}\n{TOKEN}");
+        let profile = Profile::parse("p.toml", &text, Path::new("/nowhere")).unwrap();
+        let source = Text {
+            name: "p.toml",
+            text: &text,
+        };
+        source
+            .check_startable(&profile, Some(Path::new("/checkout")))
+            .unwrap();
+        let alone = source.check_startable(&profile, None);
+        let said = alone.map_err(|error| error.to_string());
+        let problem = format!("[gateway]: {NO_SERVICES}: give its `command`, `image` or `url`");
+        assert_eq!(
+            said,
+            match startable {
+                true => Ok(()),
+                false => Err(format!("p.toml:1: {problem}")),
+            }
+        );
     }
 
     #[test]

@@ -217,8 +217,7 @@ mod tests {
     use crate::verdict::Skipped;
 
     fn schema() -> Value {
-        let path = crate::workspace().join("harness/schemas/results.json");
-        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+        serde_json::from_str(include_str!("../../schemas/results.json")).unwrap()
     }
 
     #[test]

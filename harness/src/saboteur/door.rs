@@ -84,7 +84,7 @@ async fn serve(
     };
     let head = read_head(&mut client).await?;
     if head.is_upgrade() && upgrades {
-        socket::serve(client, head, address, scene, deed).await
+        socket::serve(client, head, (part, address), scene, deed).await
     } else if !head.is_upgrade() && exchanges {
         exchange::serve(client, head, address, scene, deed).await
     } else {

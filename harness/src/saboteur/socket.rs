@@ -21,6 +21,7 @@ use super::frame::{self, Frame, Reader};
 use super::pipe::{pipe, reset};
 use super::scene::{Order, Scene};
 use super::upgrade::{Course, Upgrade};
+use crate::system::Part;
 
 /// How much is read at once.
 const PIECE: usize = 16 * 1024;
@@ -30,9 +31,14 @@ const UNBOUNDED: usize = 1 << 30;
 /// How long a client may take nothing before it counts as slow, where it then loses messages.
 const SLOW: Duration = Duration::from_millis(500);
 
+/// The code of a connection that ended without a close frame (RFC 6455, section 7.1.5).
+pub(super) const LOST: u16 = 1006;
+
 /// One connection, as a sabotage sees it.
 pub(super) struct Line {
     pub scene: Arc<Scene>,
+    /// The service that it is of.
+    pub part: Part,
     /// Whose it is, as far as its token says.
     pub user: String,
     /// The how-manieth of its stage's it is.
@@ -93,7 +99,7 @@ enum Ended {
 pub(super) async fn serve(
     mut client: TcpStream,
     head: Head,
-    address: SocketAddr,
+    (part, address): (Part, SocketAddr),
     scene: &Arc<Scene>,
     deed: Deed,
 ) -> io::Result<()> {
@@ -127,7 +133,7 @@ pub(super) async fn serve(
             let mut service = connect(address).await?;
             let answer = ask(&mut service, &upgrade, &head.rest).await?;
             if answer.switches() {
-                carry((client, service), &answer, &upgrade, scene, deed).await
+                carry((client, service), part, &answer, &upgrade, scene, deed).await
             } else {
                 client.write_all(&answer.bytes()).await?;
                 pipe(client, service).await;
@@ -142,7 +148,7 @@ pub(super) async fn serve(
                 text: String::new(),
                 ..ask(&mut service, &upgrade, &head.rest).await?
             };
-            carry((client, service), &answer, &upgrade, scene, deed).await
+            carry((client, service), part, &answer, &upgrade, scene, deed).await
         }
     }
 }
@@ -164,6 +170,7 @@ fn switching(key: &str) -> String {
 /// Carries frames between the two, once the client has `answer`; its rest is what the service sent right behind it.
 async fn carry(
     (mut client, service): (TcpStream, TcpStream),
+    part: Part,
     answer: &Head,
     upgrade: &Upgrade,
     scene: &Arc<Scene>,
@@ -178,6 +185,7 @@ async fn carry(
     }
     let line = Mutex::new(Line {
         scene: Arc::clone(scene),
+        part,
         number: scene.enter(&user, orders.clone()),
         user,
         seen: 0,
@@ -248,25 +256,35 @@ async fn down(
     let mut reader = Reader::default();
     let mut late = JoinSet::new();
     let mut slow = Slow::default();
-    let mut there = true;
+    let (mut there, mut closed) = (true, false);
     loop {
         let mut last = false;
         let frames = tokio::select! {
             read = service.read(&mut piece), if there => match read {
-                Ok(0) if lock(line).stays => {
-                    there = false;
-                    continue;
-                }
-                Ok(0) => {
+                Ok(0) | Err(_) => {
+                    let stays = {
+                        let line = lock(line);
+                        if !closed {
+                            line.scene.note_close(LOST);
+                        }
+                        line.stays
+                    };
+                    if stays {
+                        there = false;
+                        continue;
+                    }
+                    if read.is_err() {
+                        return Ended::Reset;
+                    }
                     // A client that is gone already needs no end.
                     let _ = client.shutdown().await;
                     return Ended::Whole;
                 }
-                Err(_) => return Ended::Reset,
                 Ok(count) => {
                     reader.push(&piece[..count]);
                     let frames = reader.frames();
                     let mut line = lock(line);
+                    closed |= frames.iter().any(Frame::is_close);
                     for (code, _) in frames.iter().filter_map(Frame::code_and_reason) {
                         line.scene.note_close(code);
                     }

@@ -33,10 +33,15 @@ impl Said {
         self.claims["sub"].as_str().unwrap_or_default()
     }
 
+    /// How many seconds ago the time in the claim `name` was: less than 0 while it is to come, nothing without one.
+    pub fn since(&self, name: &str) -> Option<i64> {
+        let time = self.claims[name].as_i64()?;
+        Some(jiff::Timestamp::now().as_second() - time)
+    }
+
     /// How many seconds ago it expired: less than 0 while it is good, nothing without an `exp`.
     pub fn expired_for(&self) -> Option<i64> {
-        let exp = self.claims["exp"].as_i64()?;
-        Some(jiff::Timestamp::now().as_second() - exp)
+        self.since("exp")
     }
 }
 

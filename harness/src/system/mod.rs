@@ -2,11 +2,12 @@
 //!
 //! - `run`: the systems of one run, and what a signal does to them
 //! - `stock`: what systems are started from
-//! - `programs`: the services' programs and how they are configured
+//! - `plan`: what a system will be: where each part listens, and what it is told of the others
+//! - `programs`: one part as it is started
 //! - `part`: one part of a running system: ended, killed, started again
 //! - `containers`: parts in containers, through testcontainers
 //! - `engine`: what is asked of the container engine itself: images, networks, remains
-//! - `processes`: the same parts as child processes
+//! - `processes`: parts as child processes
 //! - `children`: child processes that do not outlive this one
 //! - `binaries`: the services' programs, built by cargo
 //! - `image`: an image from a program and its libraries
@@ -23,6 +24,7 @@ mod image;
 mod log;
 mod owner;
 mod part;
+mod plan;
 mod processes;
 mod programs;
 mod redis_package;
@@ -34,23 +36,24 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::profile::{Capability, Profile, Ready, Service, Source, template};
+use crate::profile::{Capability, Profile, Ready, Service, template};
+use crate::proxy::Proxy;
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
 use crate::token::{Issuer, Key};
 use log::Log;
 pub use log::Mark;
-pub(crate) use part::EXIT_DEADLINE;
 use part::Parts;
-pub use part::{Exit, Part};
+pub use part::{EXIT_DEADLINE, Exit, Part};
+use plan::Plan;
 pub use programs::{ORIGIN, Settings};
-use programs::{Program, Surroundings, programs};
 pub use redis_server::{RedisServer, StoppedRedis};
 pub use run::Run;
 pub use stock::Stock;
@@ -59,8 +62,13 @@ pub use stock::Stock;
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
 const READY_INTERVAL: Duration = Duration::from_millis(15);
+/// How long an engine may take to close a connection that no container accepts: by then a new one has been refused.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(200);
 
-/// Where the parts run.
+/// How long an answer to a ready check may take.
+const READY_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Where the suite's own parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
     /// In containers, on a network of their own.
@@ -87,21 +95,26 @@ pub struct System {
     pub issuer: Issuer,
     /// The password that a Redis asks for that the harness started.
     pub redis_password: String,
-    /// Where the parts run.
-    pub runtime: Runtime,
     /// The services that cannot be used, and why.
     pub trouble: BTreeMap<Capability, String>,
-    redis: Mutex<String>,
+    redis_url: String,
+    second_websocket: Option<SocketAddr>,
+    redis_pair: Option<RedisPair>,
     profile: Profile,
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
+    redis_proxy: Option<Arc<Proxy>>,
 }
 
-/// The parts as this process reaches them.
-struct Addresses {
-    redis_url: String,
-    websocket: Option<SocketAddr>,
-    gateway: Option<SocketAddr>,
+/// Two Redis servers, the first one and a spare one.
+#[derive(Clone, Debug)]
+pub struct RedisPair {
+    /// The spare one as this process reaches it, with its password if it has one.
+    pub spare_url: String,
+    /// Where this process reaches each, and the services through a proxy.
+    pub addresses: [SocketAddr; 2],
+    /// Where each finds the other: host and port of the first, and of the second.
+    pub among_equals: [(String, u16); 2],
 }
 
 impl System {
@@ -116,43 +129,63 @@ impl System {
             key: profile.key.clone().unwrap_or_else(|| Key::Secret(secret())),
         };
         let log = Log::default();
-        // A container reaches this machine through the engine's gateway, not through its loopback.
-        let standins = match (&profile.standins, stock.runtime()) {
-            (Some(fixed), _) => StandIns::start(fixed.host, fixed.ports()).await?,
-            (None, Runtime::Containers) => StandIns::start([0, 0, 0, 0].into(), [0; 4]).await?,
-            (None, Runtime::Processes) => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
+        let standins = match &profile.standins {
+            Some(fixed) => StandIns::start(fixed.host, fixed.ports()).await?,
+            // A container reaches this machine through the engine's gateway, not through its loopback.
+            None if stock.image(Part::ApiGateway).is_some() => {
+                StandIns::start([0, 0, 0, 0].into(), [0; 4]).await?
+            }
+            None => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
         };
-        let plan = |surroundings: &Surroundings| {
-            programs(profile, surroundings, &standins, &issuer, settings)
+        let redis_proxy = match settings.is_redis_behind_proxy() {
+            true => Some(Arc::new(stock.proxy().await?)),
+            false => None,
         };
-        let (addresses, parts) = Parts::start(stock, plan, &redis_password, &log).await?;
+        let proxy = redis_proxy.as_deref();
+        let plan = Plan::new(stock, &standins, &issuer, &redis_password, proxy, settings).await?;
+        let (websocket, gateway) = (plan.websocket, plan.gateway);
+        let redis_url = plan.redis_url.clone();
+        let redis_pair = RedisPair::of(&plan);
+        if let (Some(proxy), Some(redis)) = (proxy, plan.address(Part::Redis)) {
+            proxy.forward_to([redis]);
+        }
         let system = Self {
-            websocket: addresses.websocket,
-            gateway: addresses.gateway,
+            websocket,
+            gateway,
             standins,
             issuer,
             redis_password,
-            runtime: stock.runtime(),
             trouble: BTreeMap::new(),
-            redis: Mutex::new(addresses.redis_url),
+            redis_url,
+            second_websocket: plan.address(Part::SecondWebsocketService),
+            redis_pair,
             profile: profile.clone(),
+            parts: tokio::sync::Mutex::new(Some(Parts::start(stock, plan, &log).await?)),
             log,
-            parts: tokio::sync::Mutex::new(Some(parts)),
+            redis_proxy,
         };
         system.until_ready().await
     }
 
-    /// Redis as this process reaches it now: `redis://:password@host:port`.
-    pub fn redis_url(&self) -> String {
-        let url = self.redis.lock().unwrap_or_else(PoisonError::into_inner);
-        url.clone()
+    /// Redis as this process reaches it, with its password if it has one: `redis://:password@host:port`.
+    pub fn redis_url(&self) -> &str {
+        &self.redis_url
     }
 
     /// The same without its password: `host:port`.
-    pub fn redis_address(&self) -> String {
-        let url = self.redis_url();
-        let after_password = url.rsplit('@').next().unwrap_or_default();
-        after_password.trim_start_matches("redis://").to_owned()
+    pub fn redis_address(&self) -> &str {
+        let after_password = self.redis_url.rsplit('@').next().unwrap_or_default();
+        after_password.trim_start_matches("redis://")
+    }
+
+    /// What stands between the services and Redis, if the settings ask for it.
+    pub fn redis_proxy(&self) -> Option<Arc<Proxy>> {
+        self.redis_proxy.clone()
+    }
+
+    /// The first Redis and the spare one, where the harness starts Redis.
+    pub fn redis_pair(&self) -> Option<&RedisPair> {
+        self.redis_pair.as_ref()
     }
 
     /// Whether this is the reference system, whole.
@@ -165,7 +198,8 @@ impl System {
         let address = match part {
             Part::WebsocketService => self.websocket,
             Part::ApiGateway => self.gateway,
-            Part::Redis | Part::SecondWebsocketService => None,
+            Part::SecondWebsocketService => self.second_websocket,
+            Part::Redis | Part::SecondRedis => None,
         };
         let words = || format!("{part} is not in the profile: the scenario should say its needs");
         address.ok_or_else(|| Failure::Bug(words()))
@@ -174,13 +208,13 @@ impl System {
     /// Whether the harness starts `part`: one of somebody else's runs already.
     pub fn starts(&self, part: Part) -> bool {
         let service = match part {
-            Part::Redis => Some(&self.profile.redis),
+            Part::Redis | Part::SecondRedis => Some(&self.profile.redis),
             Part::WebsocketService | Part::SecondWebsocketService => {
                 self.profile.websocket.as_ref()
             }
             Part::ApiGateway => self.profile.gateway.as_ref(),
         };
-        service.is_some_and(|service| !matches!(service.source, Source::Url(_)))
+        service.is_some_and(|service| service.url().is_none())
     }
 
     /// The channel that backend services publish to for the user with this id (contract, Backplane).
@@ -225,17 +259,44 @@ impl System {
         self.log.since(mark, words)
     }
 
+    /// Waits until `part`, which has just been started, answers, whatever it says.
+    pub(crate) async fn until_answering(&self, part: Part) -> Result<(), String> {
+        let service = match part {
+            Part::ApiGateway => &self.profile.gateway,
+            _ => &self.profile.websocket,
+        };
+        let (Some(service), Ok(address)) = (service, self.address(part)) else {
+            return Err(format!("there is no {part}"));
+        };
+        let http = http_client().map_err(|error| error.0)?;
+        let deadline = Instant::now() + START_DEADLINE;
+        while !answers(&service.ready, address, &http).await {
+            if let Some(exit) = self.exit(part).await {
+                return Err(format!("{part} {exit}\n{}", self.last_words(part).await));
+            }
+            if Instant::now() > deadline {
+                let seconds = START_DEADLINE.as_secs();
+                let printed = self.last_words(part).await;
+                return Err(format!(
+                    "{part} does not answer after {seconds} s\n{printed}"
+                ));
+            }
+            sleep(READY_INTERVAL).await;
+        }
+        Ok(())
+    }
+
     async fn until_ready(mut self) -> Result<Self, StartError> {
         let deadline = Instant::now() + START_DEADLINE;
         let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
-        let readiness = match reqwest::Client::builder().no_proxy().build() {
+        let readiness = match http_client() {
             Ok(http) => tokio::join!(
                 self.until_usable(Part::WebsocketService, websocket, &http, deadline),
                 self.until_usable(Part::ApiGateway, gateway, &http, deadline),
             ),
             Err(error) => {
                 self.stop().await;
-                return Err(StartError(format!("no HTTP client: {error}")));
+                return Err(error);
             }
         };
         let trouble = [
@@ -286,7 +347,7 @@ impl System {
             let Err(trouble) = ready(&service.ready, address, http).await else {
                 return Ok(());
             };
-            if let Source::Url(authority) = &service.source {
+            if let Some(authority) = service.url() {
                 return Err(StartError(format!(
                     "{part} at {authority} cannot be used: {trouble}; check its url and `ready` in {}",
                     self.profile.file
@@ -295,17 +356,37 @@ impl System {
             if let Some(exit) = self.exit(part).await {
                 return Err(StartError(format!(
                     "{part} {exit}\n{}",
-                    self.log_tail(part)
+                    self.last_words(part).await
                 )));
             }
             if Instant::now() > deadline {
+                let place = self.port_in_container(part).await.map(|port| {
+                    format!("; in its container it must listen on port {port} of every address")
+                });
                 return Err(StartError(format!(
-                    "{part} was not ready after {} s: {trouble}\n{}",
+                    "{part} was not ready after {} s: {trouble}{}\n{}",
                     START_DEADLINE.as_secs(),
-                    self.log_tail(part)
+                    place.unwrap_or_default(),
+                    self.last_words(part).await
                 )));
             }
             sleep(READY_INTERVAL).await;
+        }
+    }
+}
+
+fn http_client() -> Result<reqwest::Client, StartError> {
+    let client = reqwest::Client::builder().no_proxy().build();
+    client.map_err(|error| StartError(format!("no HTTP client: {error}")))
+}
+
+/// Whether a part answers at all.
+async fn answers(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> bool {
+    match ready {
+        Ready::Tcp => TcpStream::connect(address).await.is_ok(),
+        Ready::Path(path) => {
+            let call = http.get(format!("http://{address}{path}"));
+            call.timeout(READY_DEADLINE).send().await.is_ok()
         }
     }
 }
@@ -314,18 +395,46 @@ impl System {
 async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Result<(), String> {
     match ready {
         Ready::Tcp => match TcpStream::connect(address).await {
-            Ok(_) => Ok(()),
+            Ok(stream) => match stays_open(stream).await {
+                true => Ok(()),
+                false => Err(format!("{address} accepts a connection and closes it")),
+            },
             Err(error) => Err(format!("connecting to {address} gave {error}")),
         },
         Ready::Path(path) => {
             let url = format!("http://{address}{path}");
-            let got = match http.get(&url).timeout(Duration::from_secs(2)).send().await {
+            let got = match http.get(&url).timeout(READY_DEADLINE).send().await {
                 Ok(response) if response.status() == reqwest::StatusCode::OK => return Ok(()),
                 Ok(response) => format!("status {}", response.status()),
                 Err(error) => root_cause(&error),
             };
             Err(format!("GET {url} should answer 200 and gave {got}"))
         }
+    }
+}
+
+/// Whether a connection is more than an engine's, which accepts one for a container where nobody listens yet and then
+/// closes it.
+async fn stays_open(mut stream: TcpStream) -> bool {
+    match timeout(CLOSE_PATIENCE, stream.read(&mut [0])).await {
+        Ok(Ok(read)) => read > 0,
+        Ok(Err(_)) => false,
+        // A server waits for the client to speak first.
+        Err(_) => true,
+    }
+}
+
+impl RedisPair {
+    fn of(plan: &Plan) -> Option<Self> {
+        let (first, second) = (Part::Redis, Part::SecondRedis);
+        Some(Self {
+            spare_url: plan.spare_redis_url.clone()?,
+            addresses: [plan.address(first)?, plan.address(second)?],
+            among_equals: [
+                plan.address_among_equals(first)?,
+                plan.address_among_equals(second)?,
+            ],
+        })
     }
 }
 
@@ -375,4 +484,29 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 /// A secret that nobody else has and every URL can hold.
 fn secret() -> String {
     uuid::Uuid::new_v4().simple().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_is_closed_at_once_is_nobodys_readiness() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let http = reqwest::Client::new();
+        let server = async {
+            drop(listener.accept().await.unwrap());
+            listener.accept().await.unwrap()
+        };
+        let client = async {
+            let first = ready(&Ready::Tcp, address, &http).await;
+            (first, ready(&Ready::Tcp, address, &http).await)
+        };
+        let (_held, (closed, open)) = tokio::join!(server, client);
+        let words = format!("{address} accepts a connection and closes it");
+        assert_eq!((closed, open), (Err(words), Ok(())));
+    }
 }

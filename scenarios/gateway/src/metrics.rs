@@ -1,9 +1,8 @@
 //! Requests, counted by route (contract, API gateway).
 
-use std::collections::BTreeMap;
-
 use harness::breach::Breaks;
 use harness::http::Call;
+use harness::metrics::{self, Series};
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 
@@ -18,12 +17,6 @@ pub fn scenarios() -> Vec<Scenario> {
         )
         .proves(["gateway.metrics", "legacy.metrics-gone"]),
     ]
-}
-
-/// A series of a counter: its labels, and how often.
-struct Series {
-    labels: BTreeMap<String, String>,
-    count: f64,
 }
 
 async fn counters(stage: Stage) -> Outcome {
@@ -84,38 +77,6 @@ fn refused_statuses(text: &str) -> f64 {
             && endpoint.starts_with("/v1/batches/")
             && endpoint.ends_with("/status")
     };
-    let series = text.lines().filter_map(series);
-    series.filter(is).map(|series| series.count).sum()
-}
-
-/// A line of Prometheus' text format, if it is of the counter: `name{label="value",…} count`. No label here has quotes or
-/// braces in its value, but for a template's.
-fn series(line: &str) -> Option<Series> {
-    let (labels, count) = line
-        .strip_prefix(NAME)?
-        .strip_prefix('{')?
-        .rsplit_once('}')?;
-    let labels = labels.split("\",").filter_map(|label| {
-        let (name, value) = label.trim().split_once("=\"")?;
-        Some((name.to_owned(), value.trim_end_matches('"').to_owned()))
-    });
-    Some(Series {
-        labels: labels.collect(),
-        count: count.split_whitespace().next()?.parse().ok()?,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_are_read_in_any_order() {
-        let text = "# TYPE gateway_http_requests_total counter\n\
-            gateway_http_requests_total{method=\"GET\",endpoint=\"/v1/batches/{batch_id}/status\",http_status=\"401\"} 2\n\
-            gateway_http_requests_total{http_status=\"401\", endpoint=\"/v1/batches/:id/status\", method=\"GET\",} 3 1700\n\
-            gateway_http_requests_total{method=\"GET\",endpoint=\"/v1/batches/{id}/status\",http_status=\"200\"} 4\n\
-            gateway_http_requests_created{method=\"GET\",endpoint=\"/v1/batches/{id}/status\",http_status=\"401\"} 5\n";
-        assert_eq!(refused_statuses(text), 5.0);
-    }
+    let series = metrics::series(text, NAME).into_iter();
+    series.filter(is).map(|series| series.value).sum()
 }

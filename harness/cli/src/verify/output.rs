@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use harness::data;
 use harness::report::Format;
 use harness::results::Results;
 
@@ -13,7 +14,7 @@ use super::Arguments;
 pub fn finished(arguments: &Arguments, results: &Results) -> Result<(), String> {
     print(&arguments.format.of(results));
     let folder = write(arguments, results)?;
-    if matches!(arguments.format, Format::Text | Format::Github) {
+    if let (Some(folder), Format::Text | Format::Github) = (folder, arguments.format) {
         let files = Format::FILES.map(|(_, name)| name).join(", ");
         print(&format!("report: {} ({files})\n", folder.display()));
     }
@@ -36,10 +37,12 @@ fn print(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-/// Writes the report's files and says where.
-fn write(arguments: &Arguments, results: &Results) -> Result<PathBuf, String> {
-    let chosen = arguments.report.clone();
-    let folder = chosen.unwrap_or_else(|| harness::workspace().join("target/verify"));
+/// Writes the report's files and says where. A program that stands alone writes none unless it is told where.
+fn write(arguments: &Arguments, results: &Results) -> Result<Option<PathBuf>, String> {
+    let usual = || data::checkout().map(|checkout| checkout.join("target/verify"));
+    let Some(folder) = arguments.report.clone().or_else(usual) else {
+        return Ok(None);
+    };
     let failed = |path: &Path, error: io::Error| {
         format!("the report cannot be written: {}: {error}", path.display())
     };
@@ -50,7 +53,7 @@ fn write(arguments: &Arguments, results: &Results) -> Result<PathBuf, String> {
     }
     let here = std::env::current_dir().unwrap_or_default();
     let shown = folder.strip_prefix(here).map(Path::to_owned);
-    Ok(shown.unwrap_or(folder))
+    Ok(Some(shown.unwrap_or(folder)))
 }
 
 /// Adds the summary to the job's page, where GitHub Actions says which file that is.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Schema, Violation};
+use super::{About, Schema, Violation};
 use crate::document::Problem;
 use crate::model::{Contract, Downstream, Response, Route};
 
@@ -53,6 +53,7 @@ struct RouteRule {
     json_body: Option<Schema>,
     responses: Vec<ResponseRule>,
     downstream: Option<(Downstream, Option<Schema>)>,
+    promises: BTreeMap<String, String>,
 }
 
 struct ResponseRule {
@@ -95,7 +96,7 @@ impl HttpRules {
     ) -> Vec<Violation> {
         match self.rule(service, call, reply.status) {
             Ok(rule) => rule.map(|rule| rule.violations(reply)).unwrap_or_default(),
-            Err(problem) => vec![whole(problem)],
+            Err(problem) => vec![exchange(problem)],
         }
     }
 
@@ -111,7 +112,7 @@ impl HttpRules {
                 .map(|schema| schema.violations(body))
                 .unwrap_or_default(),
             (Ok(_), _) => Vec::new(),
-            (Err(problem), _) => vec![whole(problem)],
+            (Err(problem), _) => vec![exchange(problem)],
         }
     }
 
@@ -182,7 +183,7 @@ impl HttpRules {
             it.then_some((downstream, schema))
         });
         let Some((downstream, schema)) = known else {
-            return vec![whole(format!(
+            return vec![exchange(format!(
                 "{} {path} is no call of {service} that the contract has",
                 call.method
             ))];
@@ -197,6 +198,23 @@ impl HttpRules {
             found.extend(json_violations(schema, call.body));
         }
         found
+    }
+
+    pub(super) fn promise_of_answer(&self, service: Service, call: &Call<'_>) -> Option<&str> {
+        let candidates = self.candidates(service, call.path);
+        let own = candidates
+            .iter()
+            .find(|route| route.method == call.method)?;
+        own.promises.get(service.word()).map(String::as_str)
+    }
+
+    pub(super) fn promise_of_call(&self, service: &str) -> Option<&str> {
+        let calls = self
+            .routes
+            .iter()
+            .filter_map(|route| route.downstream.as_ref());
+        let mut known = calls.filter(|(downstream, _)| downstream.service == service);
+        known.find_map(|(downstream, _)| downstream.promise.as_deref())
     }
 
     pub(super) fn route(
@@ -265,6 +283,7 @@ impl RouteRule {
                 .transpose()?,
             responses,
             downstream,
+            promises: route.promises.clone(),
         })
     }
 
@@ -419,14 +438,22 @@ fn whole(problem: String) -> Violation {
     Violation {
         pointer: String::new(),
         problem,
-        field: None,
+        about: About::Content,
+    }
+}
+
+/// About the exchange itself.
+fn exchange(problem: String) -> Violation {
+    Violation {
+        about: About::Exchange,
+        ..whole(problem)
     }
 }
 
 /// About the header field `name`.
 fn about(name: &str, problem: String) -> Violation {
     Violation {
-        field: Some(name.to_lowercase()),
+        about: About::Field(name.to_lowercase()),
         ..whole(problem)
     }
 }

@@ -1,5 +1,6 @@
-//! Redis away and back, and the end of the websocket service.
+//! Redis away, hung, demoted and back; the websocket service ended, killed, started and doubled.
 
+use super::super::socket::LOST;
 use super::super::upgrade::Course;
 use super::super::{Deed, Sabotage};
 use super::connections::recoded;
@@ -8,6 +9,13 @@ use super::tokens::{cut_at, survive};
 use crate::system::{Exit, Part};
 
 const LOSS: &str = "backplane.loss-closes";
+const HANG: &str = "backplane.hang-closes";
+const DEMOTION: &str = "backplane.demotion-closes";
+const STARTS: &str = "backplane.starts-without";
+const GATEWAY_STARTS: &str = "gateway.starts-without-redis";
+const KILLED: &str = "service.killed-is-seen";
+const ANEW: &str = "service.starts-anew";
+const REPLICAS: &str = "service.replicas";
 const AWAY: &str = "backplane.away-refuses";
 const RESUMES: &str = "backplane.resumes";
 const GOODBYE: &str = "shutdown.goodbye";
@@ -45,6 +53,91 @@ pub(super) const ALL: &[Sabotage] = &[
         LOSS,
         "ends a connection whose subscription is lost without a close frame",
         Deed::FromService(|line, frames| cut_at(line, frames, UNAVAILABLE)),
+    ),
+    sabotage(
+        "zombie-when-hung",
+        HANG,
+        "leaves connections open when Redis hangs",
+        Deed::FromService(|line, frames| survive(line, frames, UNAVAILABLE)),
+    ),
+    sabotage(
+        "zombie-when-demoted",
+        DEMOTION,
+        "leaves connections open when the master of Redis becomes a replica",
+        Deed::FromService(|line, frames| survive(line, frames, UNAVAILABLE)),
+    ),
+    sabotage(
+        "unhealthy-before-redis",
+        STARTS,
+        "is not up before Redis is",
+        Deed::Answer(|request, answer, scene| {
+            if request.path() == "/healthz" && !scene.redis_is_there() {
+                answer.status = 503;
+            }
+        }),
+    ),
+    sabotage(
+        "never-served-after-start",
+        STARTS,
+        "goes on refusing everybody when it has started before Redis",
+        Deed::Upgrade(|upgrade, scene| {
+            if scene.has_closed(UNAVAILABLE) {
+                upgrade.course = Course::Closed(UNAVAILABLE, UNAVAILABLE_REASON);
+            }
+        }),
+    ),
+    sabotage(
+        "gateway-waits-for-redis",
+        GATEWAY_STARTS,
+        "answers 503 in the gateway before Redis is there",
+        Deed::Answer(|request, answer, scene| {
+            if request.path().starts_with("/v1/") && !scene.redis_is_there() {
+                answer.status = 503;
+            }
+        }),
+    ),
+    sabotage(
+        "death-unseen",
+        KILLED,
+        "leaves clients in the belief that a service that was killed is there",
+        Deed::Upgrade(|upgrade, _| upgrade.stays = true),
+    ),
+    sabotage(
+        "silent-after-death",
+        ANEW,
+        "delivers nothing once it has been killed and started again",
+        Deed::FromService(|line, mut frames| {
+            if line.scene.has_closed(LOST) {
+                frames.retain(|frame| !frame.is_text());
+            }
+            frames
+        }),
+    ),
+    sabotage(
+        "one-service-delivers",
+        REPLICAS,
+        "delivers by one of two services alone",
+        Deed::FromService(|line, mut frames| {
+            if line.part == Part::SecondWebsocketService {
+                frames.retain(|frame| !frame.is_text());
+            }
+            frames
+        }),
+    ),
+    sabotage(
+        "two-services-deliver-twice",
+        REPLICAS,
+        "delivers twice where there are two services",
+        Deed::FromService(|line, frames| {
+            let mut doubled = Vec::new();
+            for frame in frames {
+                if frame.is_text() && line.part == Part::SecondWebsocketService {
+                    doubled.push(frame.clone());
+                }
+                doubled.push(frame);
+            }
+            doubled
+        }),
     ),
     sabotage(
         "503-without-redis",

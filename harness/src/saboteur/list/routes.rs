@@ -6,12 +6,13 @@ use super::super::exchange::{Answer, Request};
 use super::super::scene::Scene;
 use super::super::upgrade::{Course, Upgrade};
 use super::super::{Deed, Sabotage};
-use super::sabotage;
+use super::{recoded, sabotage};
 
 const PASSED_ON: &str = "classes.passed-on";
 const CALLER: &str = "classes.caller-is-the-user";
 const HOP: &str = "classes.hop-by-hop-dropped";
 const PREFIX: &str = "classes.prefix-kept";
+const TIMEOUT: &str = "classes.downstream-timeout";
 const CORS: &str = "cors.configured-origins";
 const PER_USER: &str = "rate-limits.per-user";
 const BY_ROUTE: &str = "rate-limits.by-route";
@@ -131,6 +132,18 @@ pub(super) const ALL: &[Sabotage] = &[
         PREFIX,
         "takes two slashes for one",
         Deed::Request(|request, _| request.target = request.target.replace("//", "/")),
+    ),
+    sabotage(
+        "classes-timeout-is-502",
+        TIMEOUT,
+        "answers 502 when class management is too slow",
+        Deed::Answer(|_, answer, _| recoded(answer, 504, 502)),
+    ),
+    sabotage(
+        "classes-wait-without-end",
+        TIMEOUT,
+        "waits without end for class management",
+        Deed::Answer(|_, answer, _| answer.withheld = answer.status == 504),
     ),
     sabotage(
         "cors-any",

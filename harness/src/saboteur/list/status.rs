@@ -11,6 +11,7 @@ const OWNER: &str = "status.owner-only";
 const UNKNOWN: &str = "status.unknown-batch";
 const FAILURE: &str = "status.downstream-failure";
 const TIMEOUT: &str = "status.downstream-timeout";
+const ENDLESS: &str = "status.downstream-endless";
 const UNREACHABLE: &str = "status.downstream-unreachable";
 const END_TO_END: &str = "end-to-end.pipeline-run";
 
@@ -118,6 +119,18 @@ pub(super) const ALL: &[Sabotage] = &[
         TIMEOUT,
         "waits without end for an answer of the aggregator",
         Deed::Answer(|_, answer, _| answer.withheld = answer.status == 504),
+    ),
+    sabotage(
+        "endless-is-504",
+        ENDLESS,
+        "answers 504 when the aggregator's answer has no end",
+        Deed::Answer(|_, answer, _| recoded(answer, 502, 504)),
+    ),
+    sabotage(
+        "read-without-end",
+        ENDLESS,
+        "reads an answer of the aggregator that has no end",
+        Deed::Answer(|_, answer, _| answer.withheld = answer.status == 502),
     ),
     sabotage(
         "unreachable-is-502",

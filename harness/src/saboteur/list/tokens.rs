@@ -7,7 +7,7 @@ use super::super::frame::Frame;
 use super::super::scene::{Order, Scene};
 use super::super::socket::Line;
 use super::super::token::{self, Said};
-use super::super::upgrade::Upgrade;
+use super::super::upgrade::{Course, Upgrade};
 use super::super::{Deed, Sabotage};
 use super::connections::{closes, recoded};
 use super::sabotage;
@@ -19,11 +19,15 @@ const SIGNATURE: &str = "token.signature-checked";
 const VISIBLE: &str = "token.refusal-visible";
 const NOTHING_AFTER: &str = "token.nothing-after-refusal";
 const EXPIRY: &str = "token.expiry-closes";
+const OWN_CLOCK: &str = "token.own-clock";
+const GATEWAY_OWN_CLOCK: &str = "auth.own-clock";
 const BEARER: &str = "auth.bearer-required";
 const GATEWAY_CLAIMS: &str = "auth.claims-checked";
 
 /// The close code of a refusal.
 const REFUSED: u16 = 1008;
+const REFUSED_REASON: &str =
+    r#"{"error_code":"AUTHENTICATION_ERROR","message":"m","correlation_id":"c"}"#;
 /// Expired for longer than any clock goes wrong, in seconds.
 const LONG: i64 = 60;
 /// How long before its `exp` a token is let expire, in seconds.
@@ -145,6 +149,64 @@ pub(super) const ALL: &[Sabotage] = &[
             accept(upgrade, scene, |said, issuer| {
                 said.algorithm != "none" && said.algorithm != format!("{:?}", issuer.algorithm)
             });
+        }),
+    ),
+    sabotage(
+        "accept-not-yet",
+        OWN_CLOCK,
+        "takes a token before its nbf",
+        Deed::Upgrade(|upgrade, scene| {
+            accept(upgrade, scene, |said, _| is_to_come(said, "nbf"));
+        }),
+    ),
+    sabotage(
+        "leeway",
+        OWN_CLOCK,
+        "takes a token for a few seconds after its exp",
+        Deed::Upgrade(|upgrade, scene| {
+            accept(upgrade, scene, |said, _| {
+                said.expired_for()
+                    .is_some_and(|seconds| (0..=LONG).contains(&seconds))
+            });
+        }),
+    ),
+    sabotage(
+        "refuse-future-iat",
+        OWN_CLOCK,
+        "refuses a token that says that it was issued in the future",
+        Deed::Upgrade(|upgrade, _| {
+            if is_to_come(&upgrade.said().unwrap_or_default(), "iat") {
+                upgrade.course = Course::Closed(REFUSED, REFUSED_REASON);
+            }
+        }),
+    ),
+    sabotage(
+        "gateway-accepts-not-yet",
+        GATEWAY_OWN_CLOCK,
+        "takes a token before its nbf in the gateway",
+        Deed::Request(|request, scene| {
+            gateway_accepts(request, scene, |said, _| is_to_come(said, "nbf"));
+        }),
+    ),
+    sabotage(
+        "gateway-leeway",
+        GATEWAY_OWN_CLOCK,
+        "takes a token for a few seconds after its exp in the gateway",
+        Deed::Request(|request, scene| {
+            gateway_accepts(request, scene, |said, _| {
+                said.expired_for()
+                    .is_some_and(|seconds| (0..=LONG).contains(&seconds))
+            });
+        }),
+    ),
+    sabotage(
+        "gateway-refuses-future-iat",
+        GATEWAY_OWN_CLOCK,
+        "refuses a token that says that it was issued in the future in the gateway",
+        Deed::Request(|request, _| {
+            if is_to_come(&request.said().unwrap_or_default(), "iat") {
+                request.set("authorization", "Bearer refused");
+            }
         }),
     ),
     sabotage(
@@ -281,6 +343,11 @@ pub(super) const ALL: &[Sabotage] = &[
         }),
     ),
 ];
+
+/// Whether the time in the claim `name` is one to come.
+fn is_to_come(said: &Said, name: &str) -> bool {
+    said.since(name).is_some_and(|seconds| seconds < 0)
+}
 
 /// Whether nothing but the signature can be wrong.
 fn is_all_but_signed(said: &Said, issuer: &Issuer) -> bool {
