@@ -33,6 +33,7 @@ use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
 use crate::ledger::{Ledger, Telling};
 use crate::proxy::Proxy;
 use crate::redaction::Redactor;
+use crate::saboteur::{Between, Saboteur};
 use crate::scenario::{Failure, Outcome};
 use crate::system::{Part, System};
 
@@ -68,6 +69,7 @@ struct Inner {
     system: Arc<System>,
     lines: Lines,
     mark: String,
+    saboteur: Option<Saboteur>,
     /// How many messages are in the ledger, and what of everything has arrived, without the state.
     counts: Arc<Counts>,
     state: Mutex<State>,
@@ -176,8 +178,20 @@ async fn connection(system: &System) -> Outcome<MultiplexedConnection> {
 impl Stage {
     /// A stage of its own on `system`.
     pub fn new(system: Arc<System>, lines: Lines) -> Self {
-        // Every id of the stage ends with the mark, so that whatever carries one of them belongs to the stage.
-        let mark = Uuid::new_v4().simple().to_string()[20..].to_owned();
+        Self::with(system, lines, new_mark(), None)
+    }
+
+    /// A stage of its own on `system`, with whoever is to stand `between` the two.
+    pub async fn behind(system: Arc<System>, lines: Lines, between: Between) -> Outcome<Self> {
+        let mark = new_mark();
+        let saboteur = match between {
+            Between::Nobody => None,
+            Between::Saboteur(sabotage) => Some(Saboteur::begin(&system, &mark, sabotage).await?),
+        };
+        Ok(Self::with(system, lines, mark, saboteur))
+    }
+
+    fn with(system: Arc<System>, lines: Lines, mark: String, saboteur: Option<Saboteur>) -> Self {
         for standin in system.standins.all() {
             standin.join(&mark);
         }
@@ -198,6 +212,7 @@ impl Stage {
             system,
             lines,
             mark,
+            saboteur,
             counts: Arc::default(),
             state: Mutex::new(state),
         }))
@@ -265,10 +280,21 @@ impl Stage {
     }
 
     fn address(&self, service: Service) -> Outcome<SocketAddr> {
-        self.0.system.address(match service {
+        self.address_of(match service {
             Service::Gateway => Part::ApiGateway,
             Service::Websocket => Part::WebsocketService,
         })
+    }
+
+    /// Where the stage reaches `part`.
+    pub(crate) fn address_of(&self, part: Part) -> Outcome<SocketAddr> {
+        let address = self.0.system.address(part)?;
+        let door = self.saboteur().and_then(|saboteur| saboteur.door(part));
+        Ok(door.unwrap_or(address))
+    }
+
+    pub(crate) fn saboteur(&self) -> Option<&Saboteur> {
+        self.0.saboteur.as_ref()
     }
 
     /// Publishes a message to `user`, as backend services do.
@@ -447,6 +473,11 @@ impl Stage {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Every id of a stage ends with its mark, so that whatever carries one of them belongs to the stage.
+fn new_mark() -> String {
+    Uuid::new_v4().simple().to_string()[20..].to_owned()
 }
 
 /// Whether `bytes` are a fence for the user with this id.

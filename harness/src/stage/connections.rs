@@ -94,7 +94,7 @@ impl Stage {
     pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
         let (name, _, recorder) = self.client_lane(user);
         let path = format!("/ws?token={}", self.token(user));
-        let address = self.0.system.address(Part::WebsocketService)?;
+        let address = self.address_of(Part::WebsocketService)?;
         let target = self.0.system.target(&path);
         RawClient::connect(name, address, path, &target, recorder).await
     }
