@@ -16,6 +16,8 @@ use crate::matching::{Body, Keys, Matching, Response};
 use crate::scenario::{Failure, Outcome};
 use crate::stage::Stage;
 
+/// The status of a user who has asked too often.
+const LIMITED: u16 = 429;
 const CORRELATION: &str = "x-correlation-id";
 const ONE_SHAPE: &str = "errors.one-shape";
 
@@ -77,7 +79,28 @@ impl Stage {
             .send_call(&teacher.name, Service::Gateway, &call)
             .await?;
         let mut problems = self.check_downstream(interaction, &values).await?;
-        problems.extend(check_reply(interaction, &values, &reply, &recorder));
+        if reply.status == LIMITED && interaction.response.status != LIMITED {
+            // Nothing else is to be learned from it.
+            let words = format!("the user has not asked too often, and got {}", reply.text());
+            problems = vec![Breach::of(words, ["rate-limits.per-user"])];
+            recorder.push(Entry::Response(reply.shown()));
+        } else {
+            let route = contract::rules::Call {
+                method: &call.method,
+                path: &call.path,
+                headers: &call.headers,
+                body: &[],
+            };
+            let rules = self.lines().rules();
+            let promise = rules.promise_of_answer(Service::Gateway, &route);
+            problems.extend(check_reply(
+                interaction,
+                promise,
+                &values,
+                &reply,
+                &recorder,
+            ));
+        }
         if problems.is_empty() {
             return Ok(reply);
         }
@@ -123,12 +146,10 @@ impl Stage {
                 let mut shown = shown_request(request).await;
                 if let Some(downstream) = expected {
                     let arrived = Arrived::of(request).await;
-                    problems.extend(arrived.check(
-                        standin.name,
-                        &downstream.request,
-                        values,
-                        &mut shown,
-                    ));
+                    let found =
+                        arrived.check(standin.name, &downstream.request, values, &mut shown);
+                    let promise = self.lines().rules().promise_of_call(standin.name);
+                    problems.extend(found.into_iter().map(|breach| breach.or_of(promise)));
                 }
                 recorder.push(Entry::Request(shown));
                 if let Some(downstream) = expected {
@@ -247,7 +268,7 @@ impl<'a> Arrived<'a> {
             problems.extend(
                 differences
                     .iter()
-                    .map(|d| Breach::new(format!("{name} received a body with {d}"))),
+                    .map(|d| command_breach(format!("{name} received a body with {d}"), d)),
             );
             shown.body = flow::Body::Json(expectation::masked(&json, &actual));
         }
@@ -272,9 +293,11 @@ impl<'a> Arrived<'a> {
     }
 }
 
-/// Each way in which `reply` is not what the interaction expects; records the reply.
+/// Each way in which `reply` is not what the interaction expects; records the reply. Where a success was expected, it is
+/// the route that does not do what it is for, and `promise` that of the route.
 fn check_reply(
     interaction: &Interaction,
+    promise: Option<&'static str>,
     values: &Placeholders,
     reply: &Reply,
     recorder: &Recorder,
@@ -313,7 +336,13 @@ fn check_reply(
         shown.body = flow::Body::Checked(checked);
     }
     recorder.push(Entry::Response(shown));
-    problems
+    let promise = promise.filter(|_| is_success(expected.status));
+    let problems = problems.into_iter();
+    problems.map(|breach| breach.or_of(promise)).collect()
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
 }
 
 /// A sentence for each way in which `reply` is not what the rules of a consumer's contract say.
@@ -345,8 +374,8 @@ fn check_by_rules(
     matching.response(&example, &actual)
 }
 
-/// Each way in which status, headers and body of `reply` are not those expected; in `shown`, values that
-/// are free are masked.
+/// Each way in which headers and body of `reply`, whose status is the one expected, are not those expected; in `shown`,
+/// values that are free are masked.
 ///
 /// What a service behind answered comes back as it is. To what the gateway says itself it may add members: which, is for
 /// the schema of the answer to say, and audited.
@@ -400,13 +429,26 @@ fn check_by_example(
     problems
 }
 
+/// What a command says of its request, the header fields of the call say too.
+fn command_breach(words: String, difference: &Difference) -> Breach {
+    let name = match difference.pointer.as_str() {
+        "/correlation_id" => CORRELATION,
+        "/user_id" => "x-user-id",
+        _ => "",
+    };
+    Breach::of(words, header_promises(name).iter().copied())
+}
+
 /// What a difference in the body of an answer breaks: the shape of errors is a promise of its own.
 fn body_breach(difference: &Difference) -> Breach {
     let words = format!("the answer's body: {difference}");
-    match difference.pointer.strip_prefix("/error") {
-        None | Some("/code") => Breach::new(words),
-        Some("/correlation_id") => Breach::of(words, header_promises(CORRELATION).iter().copied()),
-        Some(_) => Breach::of(words, [ONE_SHAPE]),
+    match difference.pointer.as_str() {
+        "/correlation_id" | "/error/correlation_id" => {
+            Breach::of(words, header_promises(CORRELATION).iter().copied())
+        }
+        "/error/code" => Breach::new(words),
+        pointer if pointer.starts_with("/error") => Breach::of(words, [ONE_SHAPE]),
+        _ => Breach::new(words),
     }
 }
 

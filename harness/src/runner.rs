@@ -19,7 +19,7 @@ use crate::system::{Part, Run, Runtime, Settings, StartError, Stock, System};
 use crate::verdict::{Broken, Verdict};
 
 /// The longest that one scenario may take: one that hangs does not hold up the run.
-const SCENARIO_DEADLINE: Duration = Duration::from_secs(60);
+const SCENARIO_DEADLINE: Duration = Duration::from_secs(180);
 
 /// How many scenarios on systems of their own are played at the same time: starting one keeps a small machine busy.
 pub const OWN_AT_ONCE: usize = 3;

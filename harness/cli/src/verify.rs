@@ -10,6 +10,7 @@ mod init;
 mod output;
 mod rounds;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -147,6 +148,9 @@ pub fn run(arguments: &Arguments) -> Status {
         Ok(profile) => profile,
         Err(error) => return usage(&error.to_string()),
     };
+    if let Some(message) = unknown_variable(&profile) {
+        return usage(&message);
+    }
     let chosen = match runtime(arguments.runtime) {
         Ok(chosen) => chosen,
         Err(message) => return usage(&message),
@@ -166,6 +170,24 @@ pub fn run(arguments: &Arguments) -> Status {
     }
     let verified = verify(arguments, contract, profile, chosen, &selected, skipped);
     block_on(async { Ok(verified.await) }).unwrap_or_else(|status| status)
+}
+
+/// What to say of a profile that lacks a variable which no scenario sets.
+fn unknown_variable(profile: &Profile) -> Option<String> {
+    let all = scenarios::all().ok()?;
+    let set: BTreeSet<&str> = (all.iter())
+        .filter_map(|scenario| scenario.own_system.as_ref())
+        .flat_map(|settings| settings.variables())
+        .collect();
+    let unknown = profile
+        .lacking_variables()
+        .find(|name| !set.contains(name))?;
+    let known: Vec<&str> = set.iter().copied().collect();
+    Some(format!(
+        "{}: lacks: no scenario sets {unknown}; those that are set are {}",
+        profile.file,
+        known.join(", ")
+    ))
 }
 
 /// The scenarios that the system of `profile` can be asked to prove, and why it cannot be asked for the others.

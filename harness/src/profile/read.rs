@@ -9,7 +9,7 @@ use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
 use super::template;
-use super::{Capability, Image, NO_SERVICES, Profile, Ready, Service, Source, StandInPorts};
+use super::{Image, Lack, NO_SERVICES, Profile, Ready, Service, Source, StandInPorts};
 use crate::data;
 use crate::fixture::{FixtureError, nearest, with_suggestion};
 use crate::token::Key;
@@ -25,7 +25,7 @@ struct File {
     #[serde(default)]
     backplane: Backplane,
     #[serde(default)]
-    lacks: Vec<Capability>,
+    lacks: Vec<Lack>,
 }
 
 #[derive(Default, Deserialize)]
