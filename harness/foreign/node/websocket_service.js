@@ -330,27 +330,26 @@ const backplane = {
         disableOfflineQueue: true,
         socket: { connectTimeout: REDIS_TIMEOUT, reconnectStrategy: () => new Error('a new client is made') },
       };
-      const [subscriber, asker, waiter] = [createClient(options), createClient(options), createClient(options)];
+      const [subscriber, asker] = [createClient(options), createClient(options)];
       try {
-        await this.watch(subscriber, asker, waiter);
+        await this.watch(subscriber, asker);
       } catch (error) {
         log('warning', `Redis is away: ${error.code ?? error.constructor.name}`);
       }
       if (this.subscriber !== null) attempt = 0;
       this.lost();
-      for (const client of [subscriber, asker, waiter]) client.disconnect().catch(quiet);
+      for (const client of [subscriber, asker]) client.disconnect().catch(quiet);
       if (defect('never-resumes') && attempt === 0) return;
       await new Promise((resolve) => setTimeout(resolve, Math.min(50 * 2 ** attempt, 2000) * (0.5 + Math.random() / 2)));
     }
   },
 
-  /** Ends with an error once the connection is lost, hangs for longer than the heartbeat may take, or leads to a replica. */
-  watch(subscriber, asker, waiter) {
+  /** Ends with an error once the connection is lost, or hangs for longer than the heartbeat may take. */
+  watch(subscriber, asker) {
     return new Promise((_, reject) => {
-      for (const client of [subscriber, asker, waiter]) client.on('error', reject).on('end', () => reject(new Error('ended')));
+      for (const client of [subscriber, asker]) client.on('error', reject).on('end', () => reject(new Error('ended')));
       const connected = async () => {
-        await within(REDIS_TIMEOUT, Promise.all([subscriber, asker, waiter].map((client) => client.connect())));
-        if (!defect('follows-a-replica')) whileMaster(waiter).catch(reject);
+        await within(REDIS_TIMEOUT, Promise.all([subscriber.connect(), asker.connect()]));
         const channel = `${config.prefix}-heartbeat:${crypto.randomUUID()}`;
         let heard = Date.now();
         await within(REDIS_TIMEOUT, subscriber.subscribe(channel, () => (heard = Date.now())));
@@ -376,14 +375,6 @@ const backplane = {
     for (const connections of [...users.values()]) for (const connection of [...connections]) connection.close(CLOSES.away);
   },
 };
-
-/**
- * Ends with an error once Redis is a replica, which passes on what it copies behind a gap. Whoever waits for more replicas
- * than there are is told so at once; who asks for the role now and then learns it too late.
- */
-async function whileMaster(client) {
-  for (;;) await client.sendCommand(['WAIT', '1000000', '1000']);
-}
 
 async function within(milliseconds, promise) {
   let timer;

@@ -301,9 +301,6 @@ class Backplane:
         self.client = redis.Redis.from_url(
             settings.redis_url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=2, socket_timeout=None
         )
-        self.waiting = redis.Redis.from_url(
-            settings.redis_url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=2, socket_timeout=None
-        )
         self.asking = redis.Redis.from_url(
             settings.redis_url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=1, socket_timeout=1
         )
@@ -362,7 +359,7 @@ class Backplane:
                 self.pubsub = pubsub
                 pause = 0.1
                 log.info("subscribed in Redis")
-                await self.first_of(self.while_master(), self.read(pubsub))
+                await self.read(pubsub)
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("Redis is away: %s", type(error).__name__)
             finally:
@@ -382,28 +379,6 @@ class Backplane:
                 answer.set_exception(BackplaneAway())
         if not defect("zombie-after-redis-loss"):
             self.hub.close_all(AWAY)
-
-    @staticmethod
-    async def first_of(*coroutines) -> None:
-        """Ends as the first of them does, and ends the others."""
-        tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            done.pop().result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def while_master(self) -> None:
-        """Ends with an error once Redis is a replica, which passes on what it copies behind a gap.
-
-        Whoever waits for more replicas than there are is told so at once; who asks for the role now and then learns it too
-        late.
-        """
-        while not defect("follows-a-replica"):
-            await self.waiting.execute_command("WAIT", 1_000_000, 1000)
-        await asyncio.Event().wait()
 
     async def read(self, pubsub: PubSub) -> None:
         pinged = heard = time.monotonic()

@@ -20,6 +20,8 @@ use crate::scenario::{Failure, Outcome, ensure};
 const PAUSE: Duration = Duration::from_millis(2);
 /// How many messages of a burst are on their way to Redis at once.
 const PORTION: usize = 1000;
+/// How many long messages are published to each user between two looks at what they do.
+const AT_ONCE: usize = 8;
 /// How many bytes of long messages are published to one user at most: more than a queue and the kernel's buffers hold of
 /// what is not read.
 const MOST: usize = 32 << 20;
@@ -81,8 +83,9 @@ impl Stage {
                     names(users)
                 )
             })?;
-            self.publish_numbered(users, &filler).await?;
-            bytes += length;
+            self.publish_numbered(&[users; AT_ONCE].concat(), &filler)
+                .await?;
+            bytes += AT_ONCE * length;
         }
         self.operator_notes(&format!("reads /metrics until {name} is {value}"));
         Ok(())
@@ -177,8 +180,8 @@ fn names(users: &[User]) -> String {
     let alike = users.chunk_by(|a, b| a.crowd.is_some() && a.crowd == b.crowd);
     let names: Vec<String> = alike
         .map(|users| match &users[0].crowd {
-            Some(crowd) => format!("{} users called {crowd}", users.len()),
-            None => users[0].name.clone(),
+            Some(crowd) if users.len() > 1 => format!("{} users called {crowd}", users.len()),
+            crowd => crowd.as_ref().unwrap_or(&users[0].name).clone(),
         })
         .collect();
     names.join(" and ")

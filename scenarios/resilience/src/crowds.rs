@@ -16,7 +16,7 @@ const READERS: usize = 100;
 /// The limits of a client that reads too slowly: small, so that they are reached soon.
 const QUEUE: usize = 64 * 1024;
 /// How long its messages are, and how many bytes of them it reads in a second.
-const LENGTH: usize = 50_000;
+const LENGTH: usize = 4_000;
 const SLOWLY: usize = 20_000;
 
 pub fn scenarios() -> Vec<Scenario> {
