@@ -134,6 +134,12 @@ impl Client {
         self.0.seen.lock().texts.clone()
     }
 
+    /// How many texts have been received so far, fences included.
+    pub(crate) fn received(&self) -> usize {
+        let state = self.0.seen.lock();
+        state.texts.len() + state.fences.len()
+    }
+
     /// The fences received so far.
     pub(crate) fn fences(&self) -> Vec<Vec<u8>> {
         self.0.seen.lock().fences.clone()

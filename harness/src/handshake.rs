@@ -1,6 +1,7 @@
 //! The upgrade of an HTTP connection to a WebSocket (RFC 6455, section 4.1), and whatever else it is answered.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
@@ -14,7 +15,6 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::client::PATIENCE;
 use crate::flow::{Body, Entry, Recorder, Request, Response};
 use crate::http::{Reply, owned};
 use crate::scenario::{Failure, Outcome};
@@ -33,6 +33,8 @@ pub struct Handshake {
     pub target: String,
     /// Header fields besides those of every upgrade.
     pub headers: Vec<(String, String)>,
+    /// How long the answer may take.
+    pub patience: Duration,
 }
 
 /// What became of an upgrade request.
@@ -71,7 +73,7 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
         stream.set_nodelay(true).map_err(Trouble::Connection)?;
         answer(stream, request, &key).await
     };
-    match timeout(PATIENCE, shake).await {
+    match timeout(handshake.patience, shake).await {
         Ok(Ok(answer)) => {
             recorder.push(Entry::Response(match &answer {
                 Answer::Upgraded(_) => Response {
@@ -94,7 +96,7 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
         Err(_) => Err(Failure::broken(format!(
             "no answer to the upgrade of {} in {} s",
             handshake.path,
-            PATIENCE.as_secs()
+            handshake.patience.as_secs()
         ))),
     }
 }
@@ -165,8 +167,6 @@ fn not_an_upgrade(headers: &HeaderMap, key: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use rstest::rstest;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -218,13 +218,14 @@ mod tests {
             stream.write_all(head).await.unwrap();
             sleep(Duration::from_millis(20)).await;
             stream.write_all(b"{}").await.unwrap();
-            sleep(PATIENCE).await;
+            sleep(Duration::from_secs(10)).await;
         });
         let handshake = Handshake {
             address,
             path: "/ws".into(),
             target: "/ws".into(),
             headers: Vec::new(),
+            patience: Duration::from_secs(10),
         };
         let Answer::Refused(reply) = shake_hands(&handshake, &Recorder::default()).await.unwrap()
         else {

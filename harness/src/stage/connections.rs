@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::rules::{self, Service};
 use tokio::time::Instant;
@@ -161,9 +162,16 @@ impl Stage {
     }
 
     /// Connects `user` with a client that neither the flow nor the ledger know until it is [seen](Self::see).
-    pub(super) async fn connect_unseen(&self, user: &User) -> Outcome<(Client, Lane)> {
+    pub(super) async fn connect_unseen(
+        &self,
+        user: &User,
+        patience: Duration,
+    ) -> Outcome<(Client, Lane)> {
         let lane = self.next_lane(user);
-        let handshake = self.good_handshake(user)?;
+        let handshake = Handshake {
+            patience,
+            ..self.good_handshake(user)?
+        };
         let stream = self
             .upgraded(&handshake, &lane.name, &lane.recorder)
             .await?;
@@ -233,6 +241,7 @@ impl Stage {
                 Service::Websocket => self.0.system.target(path),
             },
             headers,
+            patience: PATIENCE,
         })
     }
 

@@ -85,7 +85,7 @@ impl Stage {
     async fn connect_until_served(&self, user: &User) -> Outcome<Client> {
         let deadline = Instant::now() + FOR_ALL * PATIENCE;
         loop {
-            let refused = match self.connect_unseen(user).await {
+            let refused = match self.connect_unseen(user, FOR_ALL * PATIENCE).await {
                 Ok((client, lane)) => {
                     // One that is refused is closed at once, and may be before the ping is sent.
                     let sent = client.send(Frame::Ping(Vec::new())).await.is_ok();

@@ -50,32 +50,33 @@ async fn aggregator_in_trouble(stage: Stage) -> Outcome {
     let batch = stage.id("batch");
     let status = get(&stage, &teacher, format!("/v1/batches/{batch}/status"));
     for (trouble, words, expected, promise) in [
-        (Trouble::Silent, "never answers", 504, TIMEOUT),
+        (Trouble::Silent, "never answers", &[504][..], TIMEOUT),
         (
             Trouble::Trickling,
             "begins an answer and never ends it",
-            504,
+            &[504],
             TIMEOUT,
         ),
+        // It is too long, and takes too long: on a busy machine the time may be up first.
         (
             Trouble::Endless,
             "begins an answer that has no end",
-            502,
+            &[502, 504],
             "status.downstream-endless",
         ),
         (
             Trouble::Gone,
             "is gone",
-            503,
+            &[503],
             "status.downstream-unreachable",
         ),
     ] {
         stage.stand_in_fails(Service::Aggregator, trouble).await?;
         stage.note("teacher", &format!("the result aggregator {words}:"));
         let reply = stage.call("teacher", &status).await?;
-        ensure(reply.status == expected, || {
+        ensure(expected.contains(&reply.status), || {
             let got = reply.status;
-            format!("an aggregator that is {trouble:?} should be a {expected}; it is a {got}")
+            format!("an aggregator that is {trouble:?} should be {expected:?}; it is a {got}")
         })
         .breaks(promise)?;
         let error = &reply.json()?["error"];
