@@ -1,10 +1,10 @@
 //! An interaction fixture played: the call, what its downstream sees and answers, what the client gets.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use contract::rules::Service;
 use serde_json::Value;
-use wiremock::ResponseTemplate;
 
 use crate::audit::header_promises;
 use crate::breach::Breach;
@@ -15,6 +15,7 @@ use crate::http::{self, Call, CallBody, Reply};
 use crate::matching::{Body, Keys, Matching, Response};
 use crate::scenario::{Failure, Outcome};
 use crate::stage::Stage;
+use crate::standin::{Answer, AnswerBody};
 
 /// The status of a user who has asked too often.
 const LIMITED: u16 = 429;
@@ -62,18 +63,20 @@ impl Stage {
         };
         if let Some(downstream) = &interaction.downstream {
             let answer = &downstream.response;
-            let mut template = ResponseTemplate::new(answer.status);
-            if let Some(json) = &answer.json {
-                template = template.set_body_json(values.fill_json(json));
-            }
-            if let Some(text) = &answer.text {
-                template = template.set_body_string(values.fill(text));
-            }
-            for (name, value) in &answer.headers {
-                template = template.insert_header(name.as_str(), values.fill(value));
-            }
-            self.standin(downstream.service)
-                .answer(self.mark(), template);
+            let headers = answer.headers.iter();
+            let answer = Answer {
+                status: answer.status,
+                headers: headers
+                    .map(|(name, value)| (name.clone(), values.fill(value)))
+                    .collect(),
+                body: match (&answer.json, &answer.text) {
+                    (_, Some(text)) => AnswerBody::Text(values.fill(text)),
+                    (Some(json), None) => AnswerBody::Json(values.fill_json(json)),
+                    (None, None) => AnswerBody::Empty,
+                },
+                delay: Duration::ZERO,
+            };
+            self.standin(downstream.service).answer(self.mark(), answer);
         }
         let (reply, recorder) = self
             .send_call(&teacher.name, Service::Gateway, &call)

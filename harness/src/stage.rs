@@ -33,6 +33,7 @@ use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
 use crate::ledger::{Ledger, Telling};
 use crate::proxy::Proxy;
 use crate::redaction::Redactor;
+use crate::saboteur::{Between, Saboteur};
 use crate::scenario::{Failure, Outcome};
 use crate::system::{Part, System};
 
@@ -68,6 +69,7 @@ struct Inner {
     system: Arc<System>,
     lines: Lines,
     mark: String,
+    saboteur: Option<Saboteur>,
     /// How many messages are in the ledger, for clients to read without the state.
     published: Arc<AtomicUsize>,
     state: Mutex<State>,
@@ -78,6 +80,8 @@ struct State {
     /// The lanes whose close is in the audit already.
     closes_audited: BTreeSet<String>,
     ledger: Ledger,
+    /// The numbers of the messages that Redis has not yet said to have.
+    on_their_way: BTreeSet<usize>,
     lanes: Vec<(String, Actor, Recorder)>,
     redactor: Redactor,
     users: BTreeMap<String, User>,
@@ -174,8 +178,20 @@ async fn connection(system: &System) -> Outcome<MultiplexedConnection> {
 impl Stage {
     /// A stage of its own on `system`.
     pub fn new(system: Arc<System>, lines: Lines) -> Self {
-        // Every id of the stage ends with the mark, so that whatever carries one of them belongs to the stage.
-        let mark = Uuid::new_v4().simple().to_string()[20..].to_owned();
+        Self::with(system, lines, new_mark(), None)
+    }
+
+    /// A stage of its own on `system`, with whoever is to stand `between` the two.
+    pub async fn behind(system: Arc<System>, lines: Lines, between: Between) -> Outcome<Self> {
+        let mark = new_mark();
+        let saboteur = match between {
+            Between::Nobody => None,
+            Between::Saboteur(sabotage) => Some(Saboteur::begin(&system, &mark, sabotage).await?),
+        };
+        Ok(Self::with(system, lines, mark, saboteur))
+    }
+
+    fn with(system: Arc<System>, lines: Lines, mark: String, saboteur: Option<Saboteur>) -> Self {
         for standin in system.standins.all() {
             standin.join(&mark);
         }
@@ -183,6 +199,7 @@ impl Stage {
             audit: Audit::new(lines.rules),
             closes_audited: BTreeSet::new(),
             ledger: Ledger::default(),
+            on_their_way: BTreeSet::new(),
             lanes: Vec::new(),
             redactor: Redactor::default(),
             users: BTreeMap::new(),
@@ -195,6 +212,7 @@ impl Stage {
             system,
             lines,
             mark,
+            saboteur,
             published: Arc::default(),
             state: Mutex::new(state),
         }))
@@ -262,10 +280,21 @@ impl Stage {
     }
 
     fn address(&self, service: Service) -> Outcome<SocketAddr> {
-        self.0.system.address(match service {
+        self.address_of(match service {
             Service::Gateway => Part::ApiGateway,
             Service::Websocket => Part::WebsocketService,
         })
+    }
+
+    /// Where the stage reaches `part`.
+    pub(crate) fn address_of(&self, part: Part) -> Outcome<SocketAddr> {
+        let address = self.0.system.address(part)?;
+        let door = self.saboteur().and_then(|saboteur| saboteur.door(part));
+        Ok(door.unwrap_or(address))
+    }
+
+    pub(crate) fn saboteur(&self) -> Option<&Saboteur> {
+        self.0.saboteur.as_ref()
     }
 
     /// Publishes a message to `user`, as backend services do.
@@ -302,22 +331,57 @@ impl Stage {
     ) -> Outcome {
         let recorder = self.lane("backend", Actor::Backend);
         let mut pipeline = redis::pipe();
-        {
-            let mut state = self.lock();
-            for bytes in messages {
-                if let Ok(value) = serde_json::from_slice(bytes) {
-                    state.redactor.note_sent(&value);
-                }
-                let number = state.ledger.publish(&user.name, kind, bytes, telling);
-                recorder.push(Entry::Published(number));
-                self.0.published.store(number, Ordering::SeqCst);
-                pipeline
-                    .cmd("PUBLISH")
-                    .arg(self.0.system.channel(&user.id))
-                    .arg(bytes.as_slice());
+        let mut numbers = Vec::new();
+        for bytes in messages {
+            if let Ok(value) = serde_json::from_slice(bytes) {
+                self.lock().redactor.note_sent(&value);
+            }
+            let number = self.enter(user, kind, telling, &mut pipeline, |_| bytes.clone());
+            recorder.push(Entry::Published(number));
+            numbers.push(number);
+        }
+        self.send_entered(&pipeline, &numbers).await
+    }
+
+    /// Enters a message, whose bytes may hold its number, in the ledger, as on its way, and in `pipeline`; says its number.
+    fn enter(
+        &self,
+        user: &User,
+        kind: &str,
+        telling: Telling,
+        pipeline: &mut redis::Pipeline,
+        bytes: impl FnOnce(usize) -> Vec<u8>,
+    ) -> usize {
+        let mut state = self.lock();
+        let bytes = bytes(state.ledger.len() + 1);
+        let number = state.ledger.publish(&user.name, kind, &bytes, telling);
+        state.on_their_way.insert(number);
+        self.0.published.store(number, Ordering::SeqCst);
+        let channel = self.0.system.channel(&user.id);
+        pipeline.cmd("PUBLISH").arg(channel).arg(bytes);
+        number
+    }
+
+    /// Sends messages with these numbers. If Redis does not say that it has them they are in doubt.
+    async fn send_entered(&self, pipeline: &redis::Pipeline, numbers: &[usize]) -> Outcome {
+        let sent = self.send(pipeline).await;
+        let mut state = self.lock();
+        for number in numbers {
+            state.on_their_way.remove(number);
+            if sent.is_err() {
+                state.ledger.doubt(*number);
             }
         }
-        self.send(&pipeline).await
+        sent
+    }
+
+    /// How many messages Redis has for certain: whoever connects from now on gets none of them.
+    fn settled(&self) -> usize {
+        let state = self.lock();
+        match state.on_their_way.first() {
+            Some(first) => first - 1,
+            None => state.ledger.len(),
+        }
     }
 
     /// Writes a sentence into the lane of actor `name`.
@@ -409,6 +473,11 @@ impl Stage {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Every id of a stage ends with its mark, so that whatever carries one of them belongs to the stage.
+fn new_mark() -> String {
+    Uuid::new_v4().simple().to_string()[20..].to_owned()
 }
 
 /// Whether `bytes` are a fence for the user with this id.

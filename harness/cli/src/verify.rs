@@ -1,6 +1,7 @@
 //! `cargo verify`: plays scenarios against a system and says whether the contract is kept.
 //!
 //! - `compare`: two systems compared by what their clients notice
+//! - `selftest`: whether the suite notices what a saboteur does to a healthy system
 //! - `init`: a profile written
 //! - `rounds`: the scenarios played, in which order and how often
 //! - `output`: the results printed and written
@@ -9,6 +10,7 @@ mod compare;
 mod init;
 mod output;
 mod rounds;
+mod selftest;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -45,6 +47,7 @@ Examples:
   cargo verify init                         write a profile for your own services, after four questions
   cargo verify --system my.toml             your own services
   cargo verify compare --old old.toml --new new.toml
+  cargo verify selftest                     does the suite notice when a promise is broken?
   cargo verify --only-promise delivery.in-order
   cargo verify --repeat 20                  is a result the same every time, in any order?
   cargo verify -- init                      the scenarios whose id contains init
@@ -117,12 +120,14 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Compare(Box<compare::Arguments>),
+    Selftest(Box<selftest::Arguments>),
     Init(Box<init::Arguments>),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
     match &arguments.command {
         Some(Command::Compare(arguments)) => return compare::run(arguments),
+        Some(Command::Selftest(arguments)) => return selftest::run(arguments),
         Some(Command::Init(arguments)) => return init::run(arguments),
         None => {}
     }

@@ -39,7 +39,7 @@ impl Stage {
     pub async fn expect_broken_off(&self, name: &str, call: &Call) -> Outcome {
         let recorder = self.lane(name, Actor::Caller);
         recorder.push(Entry::Request(call.shown()));
-        let address = self.system().address(Part::ApiGateway)?;
+        let address = self.address_of(Part::ApiGateway)?;
         let mut request = self
             .lines()
             .http()

@@ -95,7 +95,7 @@ impl Stage {
     pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
         let (name, _, recorder) = self.client_lane(user);
         let path = format!("/ws?token={}", self.token(user));
-        let address = self.0.system.address(Part::WebsocketService)?;
+        let address = self.address_of(Part::WebsocketService)?;
         let target = self.0.system.target(&path);
         RawClient::connect(name, address, path, &target, recorder).await
     }
@@ -196,13 +196,14 @@ impl Stage {
     }
 
     fn next_lane(&self, user: &User) -> Lane {
+        let offered = self.settled();
         let state = self.lock();
         let others = state.lanes.iter().filter(
             |(_, actor, _)| matches!(actor, Actor::Client { user: u, .. } if *u == user.name),
         );
         Lane {
             name: format!("{}/{}", user.name, 1 + others.count()),
-            offered: state.ledger.len(),
+            offered,
             recorder: Recorder::default(),
         }
     }

@@ -71,10 +71,10 @@ impl Stage {
             .await
     }
 
-    async fn reset_as(&self, user: &User, upgraded: bool) -> Outcome {
+    async fn reset_as(&self, user: &User, before_the_answer: bool) -> Outcome {
         let asked = self.good_handshake(user)?;
         let (address, target) = (asked.address, asked.target);
-        if !upgraded {
+        if before_the_answer {
             return RawClient::ask_and_reset(address, &target).await;
         }
         let (name, lane) = (user.name.clone(), Recorder::default());

@@ -30,6 +30,13 @@ pub fn scenarios() -> Vec<Scenario> {
         .proves(["rate-limits.per-user", "errors.one-shape"])
         .needs([Capability::Downstreams]),
         Scenario::new(
+            "gateway/rate-limits/default",
+            "a user who reads too much gets 429 with Retry-After as well",
+            default,
+        )
+        .proves(["rate-limits.per-user"])
+        .needs([Capability::Downstreams]),
+        Scenario::new(
             "gateway/rate-limits/by-route",
             "file uploads have a lower limit, and using it up leaves the other routes open",
             by_route,
@@ -50,17 +57,7 @@ async fn per_user(stage: Stage) -> Outcome {
     stage.stand_in_answers(Service::Orchestrator, 202, &json!({"status": "accepted"}));
     let refused = until_refused(&stage, &teacher, &pipeline(&stage, &teacher), PIPELINES).await?;
 
-    let seconds = refused.header("retry-after").unwrap_or_default();
-    ensure(
-        seconds
-            .parse()
-            .is_ok_and(|s: u64| (1..=WINDOW).contains(&s)),
-        || format!("a 429 should have a Retry-After of 1 to {WINDOW} seconds; it has {seconds:?}"),
-    )?;
-    stage.note(
-        "teacher",
-        &format!("Retry-After is within 1 to {WINDOW} seconds"),
-    );
+    says_when_to_retry(&stage, &refused)?;
     let body = refused.json()?;
     let error = &body["error"];
     for member in ["code", "message", "correlation_id", "service", "timestamp"] {
@@ -81,6 +78,30 @@ async fn per_user(stage: Stage) -> Outcome {
         format!("one user's requests should not count for another, who got {status}")
     })?;
     stage.note("colleague", "asks for one pipeline, and it is accepted");
+    Ok(())
+}
+
+async fn default(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    stage.stand_in_answers(Service::Classes, 200, &json!({"name": "9B"}));
+    let path = format!("/v1/classes/{}", stage.id("class"));
+    let read = call(&stage, &teacher, "GET", path, CallBody::Empty);
+    let refused = until_refused(&stage, &teacher, &read, DEFAULT).await?;
+    says_when_to_retry(&stage, &refused)
+}
+
+fn says_when_to_retry(stage: &Stage, refused: &Reply) -> Outcome {
+    let seconds = refused.header("retry-after").unwrap_or_default();
+    ensure(
+        seconds
+            .parse()
+            .is_ok_and(|s: u64| (1..=WINDOW).contains(&s)),
+        || format!("a 429 should have a Retry-After of 1 to {WINDOW} seconds; it has {seconds:?}"),
+    )?;
+    stage.note(
+        "teacher",
+        &format!("Retry-After is within 1 to {WINDOW} seconds"),
+    );
     Ok(())
 }
 

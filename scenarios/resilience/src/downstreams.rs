@@ -73,7 +73,7 @@ async fn aggregator_in_trouble(stage: Stage) -> Outcome {
     ] {
         stage.stand_in_fails(Service::Aggregator, trouble).await?;
         stage.note("teacher", &format!("the result aggregator {words}:"));
-        let reply = stage.call("teacher", &status).await?;
+        let reply = stage.call("teacher", &status).await.breaks(promise)?;
         ensure(expected.contains(&reply.status), || {
             let got = reply.status;
             format!("an aggregator that is {trouble:?} should be {expected:?}; it is a {got}")
