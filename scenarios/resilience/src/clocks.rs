@@ -1,6 +1,5 @@
 //! The clock of whoever signs tokens and the clocks of the services differ.
 
-use harness::breach::Breaks;
 use harness::fixture::Service;
 use harness::http::Call;
 use harness::profile::Capability;
