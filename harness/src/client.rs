@@ -1,13 +1,11 @@
 //! A WebSocket client that records what it sees.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -18,6 +16,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::endpoint::{Endpoint, Stream};
 use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
 use crate::http::{Reply, owned};
 use crate::scenario::{Failure, Outcome, ensure};
@@ -30,7 +29,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Handshake {
     /// The server.
-    pub address: SocketAddr,
+    pub endpoint: Endpoint,
     /// The path with its query, as the contract and flows write it.
     pub path: String,
     /// The same as it is sent.
@@ -42,7 +41,7 @@ pub struct Handshake {
 /// What became of an upgrade request.
 pub enum Answer {
     /// The server switched protocols.
-    Upgraded(Box<WebSocketStream<TcpStream>>),
+    Upgraded(Box<WebSocketStream<Stream>>),
     /// The server answered as to any other request.
     Refused(Reply),
 }
@@ -58,7 +57,7 @@ struct Inner {
     promised: usize,
     recorder: Recorder,
     seen: Arc<Seen>,
-    sink: tokio::sync::Mutex<SplitSink<WebSocketStream<TcpStream>, Message>>,
+    sink: tokio::sync::Mutex<SplitSink<WebSocketStream<Stream>, Message>>,
     reader: JoinHandle<()>,
 }
 
@@ -85,7 +84,9 @@ struct State {
 /// Sends `handshake` and records it with its answer.
 pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<Answer> {
     let bug = |error: &dyn std::fmt::Display| Failure::Bug(format!("bad handshake: {error}"));
-    let url = format!("ws://{}{}", handshake.address, handshake.target);
+    let endpoint = &handshake.endpoint;
+    // Whatever the scheme: the stream is there when it is needed, and has TLS if it should.
+    let url = format!("ws://{}{}", endpoint.authority(), handshake.target);
     let mut request: HandshakeRequest = url.into_client_request().map_err(|e| bug(&e))?;
     for (name, value) in &handshake.headers {
         request.headers_mut().insert(
@@ -99,13 +100,11 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
         headers: handshake.headers.clone(),
         body: Body::Empty,
     }));
-    let shake = async {
-        let stream = TcpStream::connect(handshake.address)
-            .await
-            .map_err(Error::Io)?;
-        stream.set_nodelay(true).map_err(Error::Io)?;
-        tokio_tungstenite::client_async(request, stream).await
-    };
+    let stream = endpoint
+        .connect()
+        .await
+        .map_err(|error| Failure::System(error.to_string()))?;
+    let shake = tokio_tungstenite::client_async(request, stream);
     match timeout(PATIENCE, shake).await {
         Ok(Ok((stream, response))) => {
             recorder.push(Entry::Response(Response {
@@ -125,14 +124,13 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
             recorder.push(Entry::Response(refusal.shown()));
             Ok(Answer::Refused(refusal))
         }
-        Ok(Err(Error::Io(error))) => Err(Failure::System(format!(
-            "{} cannot be reached: {error}",
-            handshake.address
-        ))),
-        Ok(Err(error)) => Err(Failure::Broken(format!(
-            "the answer to the upgrade of {} is no handshake: {error}",
-            handshake.path
-        ))),
+        Ok(Err(error)) => {
+            let words = format!(
+                "the answer to the upgrade of {} is no handshake: {error}",
+                handshake.path
+            );
+            Err(Failure::Broken(endpoint.explain(words).await))
+        }
         Err(_) => Err(Failure::Broken(format!(
             "no answer to the upgrade of {} in {} s",
             handshake.path,
@@ -147,7 +145,7 @@ impl Client {
         name: &str,
         user: &str,
         (offered, promised): (usize, usize),
-        stream: WebSocketStream<TcpStream>,
+        stream: WebSocketStream<Stream>,
         recorder: Recorder,
         is_fence: impl Fn(&[u8]) -> bool + Send + 'static,
     ) -> Self {

@@ -133,8 +133,8 @@ impl Stage {
     /// The value of the websocket service's metric `name`, one without labels, unseen by the flow.
     pub async fn metric(&self, name: &str) -> Outcome<f64> {
         let call = Call::get("/metrics");
-        let address = self.system().address(Part::WebsocketService)?;
-        let reply = call.send(self.lines().http(), address).await?;
+        let endpoint = self.system().endpoint(Part::WebsocketService)?;
+        let reply = call.send(self.lines().http(), &endpoint).await?;
         let text = reply.text();
         let value = text.lines().find_map(|line| match line.split_once(' ') {
             Some((metric, value)) if metric == name => value.parse().ok(),

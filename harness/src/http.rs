@@ -1,17 +1,17 @@
 //! Requests to the gateway and the services, and what they answered.
+//!
+//! - `wire`: how they go out
 
-use std::net::SocketAddr;
+mod wire;
 
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::client::PATIENCE;
+use crate::endpoint::Endpoint;
 use crate::fixture::Part;
 use crate::flow::{self, Body};
 use crate::scenario::{Failure, Outcome};
-use crate::system::root_cause;
+pub use wire::Http;
 
 /// Response header fields that a reader of a flow wants to see; the others are the transport's or the clock's.
 const SHOWN_HEADERS: [&str; 12] = [
@@ -77,32 +77,18 @@ impl Call {
         }
     }
 
-    /// Sends the request to `address` and reads the whole answer.
-    pub async fn send(&self, http: &reqwest::Client, address: SocketAddr) -> Outcome<Reply> {
-        let url = format!("http://{address}{}", self.path);
-        // A URL library resolves dot segments and drops others: a path that it would change goes out by hand.
-        let kept = reqwest::Url::parse(&url).is_ok_and(|parsed| {
-            let query = parsed
-                .query()
-                .map(|query| format!("?{query}"))
-                .unwrap_or_default();
-            format!("{}{query}", parsed.path()) == self.path
-        });
-        let sent = async {
-            if kept {
-                self.send_by_url(http, &url).await
-            } else {
-                self.send_verbatim(address).await
-            }
-        };
-        timeout(PATIENCE, sent).await.unwrap_or_else(|_| {
-            Err(Failure::Broken(format!(
-                "no whole answer to {} {} in {} s",
-                self.method,
-                self.path,
-                PATIENCE.as_secs()
-            )))
-        })
+    /// Sends the request to `endpoint` and reads the whole answer.
+    pub async fn send(&self, http: &Http, endpoint: &Endpoint) -> Outcome<Reply> {
+        timeout(PATIENCE, http.send(self, endpoint))
+            .await
+            .unwrap_or_else(|_| {
+                Err(Failure::Broken(format!(
+                    "no whole answer to {} {} in {} s",
+                    self.method,
+                    self.path,
+                    PATIENCE.as_secs()
+                )))
+            })
     }
 
     /// The request as a flow shows it.
@@ -118,93 +104,6 @@ impl Call {
                 CallBody::Multipart(parts) => shown_parts(parts),
             },
         }
-    }
-
-    async fn send_by_url(&self, http: &reqwest::Client, url: &str) -> Outcome<Reply> {
-        let method = reqwest::Method::from_bytes(self.method.as_bytes())
-            .map_err(|error| Failure::Bug(format!("{}: {error}", self.method)))?;
-        let mut request = http.request(method, url);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let request = match &self.body {
-            CallBody::Empty => request,
-            CallBody::Json(value) => request.json(value),
-            CallBody::Text(text) => request.body(text.clone()),
-            CallBody::Multipart(parts) => request.multipart(form(parts)?),
-        };
-        let no_answer = |error: reqwest::Error| {
-            let reason = root_cause(&error);
-            if error.is_connect() {
-                Failure::System(format!("{url} cannot be reached: {reason}"))
-            } else {
-                Failure::Broken(format!(
-                    "{} {} was not answered: {reason}",
-                    self.method, self.path
-                ))
-            }
-        };
-        let response = request.send().await.map_err(no_answer)?;
-        Ok(Reply {
-            status: response.status().as_u16(),
-            headers: owned(response.headers()),
-            body: response.bytes().await.map_err(no_answer)?.to_vec(),
-        })
-    }
-
-    async fn send_verbatim(&self, address: SocketAddr) -> Outcome<Reply> {
-        let (kind, body) = match &self.body {
-            CallBody::Empty => (None, Vec::new()),
-            CallBody::Json(value) => (Some("application/json"), value.to_string().into_bytes()),
-            CallBody::Text(text) => (None, text.clone().into_bytes()),
-            CallBody::Multipart(_) => {
-                let words = format!("{}: a form goes with a plain path only", self.path);
-                return Err(Failure::Bug(words));
-            }
-        };
-        let unreachable = |error: &dyn std::fmt::Display| {
-            Failure::System(format!("{address} cannot be reached: {error}"))
-        };
-        let broken = |error: hyper::Error| {
-            Failure::Broken(format!(
-                "{} {} was not answered: {error}",
-                self.method, self.path
-            ))
-        };
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(|e| unreachable(&e))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|e| unreachable(&e))?;
-        let driver = tokio::spawn(connection);
-        let mut request = hyper::Request::builder()
-            .method(self.method.as_str())
-            .uri(&self.path)
-            .header("host", address.to_string());
-        if let Some(kind) = kind {
-            request = request.header("content-type", kind);
-        }
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let request = request
-            .body(Full::<hyper::body::Bytes>::from(body))
-            .map_err(|error| Failure::Bug(format!("{}: {error}", self.path)))?;
-        let response = sender.send_request(request).await.map_err(broken)?;
-        let reply = Reply {
-            status: response.status().as_u16(),
-            headers: owned(response.headers()),
-            body: response
-                .into_body()
-                .collect()
-                .await
-                .map_err(broken)?
-                .to_bytes()
-                .to_vec(),
-        };
-        driver.abort();
-        Ok(reply)
     }
 }
 

@@ -13,10 +13,12 @@
 //! - [`token`]: tokens, good ones and bad ones
 //!
 //! What they stand on:
+//! - [`endpoint`]: where a part is, and the way there, with TLS or without
 //! - [`profile`]: what is verified, and how each part of it is started or reached
 //! - [`system`]: Redis and the services, started in containers or as processes
 //! - [`contract`]: the contract's documents, read once
 //! - [`audit`]: what travelled, held against them, and how much of them was exercised
+//! - `backplane`: how messages get into Redis
 //! - [`standin`]: the services behind the gateway
 //! - [`ledger`]: what was published, and who must have received it
 //! - [`expectation`]: comparing JSON with what a fixture expects
@@ -31,9 +33,11 @@
 //! - [`report`]: a run as text for a terminal
 
 pub mod audit;
+mod backplane;
 pub mod client;
 pub mod contract;
 pub mod coverage;
+pub mod endpoint;
 pub mod expectation;
 pub mod fault;
 pub mod fixture;

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::endpoint::{Endpoint, Trust};
 use crate::fixture::FixtureError;
 use crate::token::Key;
 
@@ -46,6 +47,8 @@ pub struct Profile {
     pub algorithm: jsonwebtoken::Algorithm,
     /// The channel that backend services publish to, with `{user_id}` in it.
     pub channel: String,
+    /// Whose certificates are believed; none where no url asks for TLS.
+    pub trust: Option<Trust>,
     lacks: Vec<Capability>,
 }
 
@@ -67,8 +70,8 @@ pub enum Source {
     Own,
     /// Started with this program and these arguments, which are templates.
     Command(Vec<String>),
-    /// Somebody else's: `host:port`, or the whole URL of a Redis.
-    Url(String),
+    /// Somebody else's.
+    Url(Endpoint),
 }
 
 /// When a part can be used.

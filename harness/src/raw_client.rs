@@ -1,13 +1,11 @@
 //! A WebSocket client that does only what it is told: it reads when it is asked to, answers nothing, and writes any
 //! bytes. For what no well-behaved client does.
 
-use std::net::SocketAddr;
-
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::client::PATIENCE;
+use crate::endpoint::{Endpoint, Stream};
 use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
 use crate::scenario::{Failure, Outcome, ensure};
 
@@ -19,7 +17,7 @@ const PING: u8 = 0x9;
 pub struct RawClient {
     name: String,
     /// Of what the service sent right behind the `101` nothing is lost.
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Stream>,
     recorder: Recorder,
 }
 
@@ -37,19 +35,20 @@ pub struct Farewell {
 }
 
 impl RawClient {
-    /// Upgrades a connection to `path`, which is sent as `target`, at `address`; anything but `101` breaks the contract.
+    /// Upgrades a connection to `path`, which is sent as `target`, at `endpoint`; anything but `101` breaks the contract.
     pub(crate) async fn connect(
         name: String,
-        address: SocketAddr,
+        endpoint: &Endpoint,
         path: String,
         target: &str,
         recorder: Recorder,
     ) -> Outcome<Self> {
         let no_upgrade = |error: std::io::Error| {
-            Failure::System(format!("{address} gave {name} no answer: {error}"))
+            Failure::System(format!("{endpoint} gave {name} no answer: {error}"))
         };
+        let host = endpoint.authority();
         let request = format!(
-            "GET {target} HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+            "GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
         recorder.push(Entry::Request(Request {
@@ -58,10 +57,14 @@ impl RawClient {
             headers: Vec::new(),
             body: Body::Empty,
         }));
+        let stream = endpoint
+            .connect()
+            .await
+            .map_err(|error| Failure::System(error.to_string()))?;
         let shake = async {
-            let stream = TcpStream::connect(address).await?;
             let mut stream = BufReader::new(stream);
             stream.write_all(request.as_bytes()).await?;
+            stream.flush().await?;
             let (mut head, mut line) = (String::new(), String::new());
             while stream.read_line(&mut line).await? > 2 {
                 head.push_str(&line);
@@ -94,10 +97,13 @@ impl RawClient {
     /// Writes `bytes`, which the flow calls `what`.
     pub async fn write(&mut self, what: &str, bytes: &[u8]) -> Outcome {
         self.note(&format!("-> {what}"));
-        self.stream
-            .write_all(bytes)
-            .await
-            .map_err(|error| Failure::Broken(format!("{} could not write: {error}", self.name)))
+        let write = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        write.await.map_err(|error: std::io::Error| {
+            Failure::Broken(format!("{} could not write: {error}", self.name))
+        })
     }
 
     /// Goes without a word: the kernel resets the connection.
@@ -105,7 +111,7 @@ impl RawClient {
         self.note("resets the connection");
         self.stream
             .get_ref()
-            .set_zero_linger()
+            .reset_on_drop()
             .map_err(|error| Failure::Bug(format!("a socket that cannot be reset: {error}")))
     }
 

@@ -9,29 +9,23 @@ mod connections;
 mod settlement;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use contract::Rules;
 use contract::rules::Service;
-use redis::aio::MultiplexedConnection;
-use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::audit::Audit;
+use crate::backplane::Backplane;
 use crate::client::Client;
+use crate::endpoint::Endpoint;
 use crate::fixture::Message;
 use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
+use crate::http::Http;
 use crate::ledger::Ledger;
 use crate::redaction::Redactor;
 use crate::scenario::{Failure, Outcome};
 use crate::system::{Part, System};
-
-/// How long Redis may take for one command.
-const REDIS_DEADLINE: Duration = Duration::from_secs(10);
-/// How often a Redis that starts is asked whether it answers yet.
-const REDIS_INTERVAL: Duration = Duration::from_millis(15);
 
 /// A scenario's view of a system. Clones are the same stage.
 #[derive(Clone)]
@@ -49,8 +43,8 @@ pub struct User {
 /// The connections that all stages of a system share.
 #[derive(Clone)]
 pub struct Lines {
-    redis: Arc<Mutex<MultiplexedConnection>>,
-    http: reqwest::Client,
+    backplane: Arc<Backplane>,
+    http: Http,
     rules: &'static Rules,
 }
 
@@ -75,66 +69,24 @@ struct State {
 impl Lines {
     /// Connects to the system's Redis.
     pub async fn open(system: &System) -> Outcome<Self> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|error| Failure::Bug(format!("no HTTP client: {error}")))?;
-        let redis = Arc::new(Mutex::new(connection(system).await?));
+        let http = Http::new(system.trust()).map_err(Failure::Bug)?;
+        let backplane = Arc::new(Backplane::open(system).await?);
         let rules =
             crate::contract::rules().map_err(|error| Failure::Bug(format!("no rules: {error}")))?;
-        Ok(Self { redis, http, rules })
+        Ok(Self {
+            backplane,
+            http,
+            rules,
+        })
     }
 
-    pub(crate) fn http(&self) -> &reqwest::Client {
+    pub(crate) fn http(&self) -> &Http {
         &self.http
     }
 
     /// Connects anew to a Redis that was started again.
     pub(crate) async fn reopen(&self, system: &System) -> Outcome {
-        let opened = connection(system).await?;
-        *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = opened;
-        Ok(())
-    }
-}
-
-/// A connection to the system's Redis as soon as it answers; one that somebody else started has to at once.
-async fn connection(system: &System) -> Outcome<MultiplexedConnection> {
-    let trouble = |error: redis::RedisError| {
-        // The URL holds the password; an address is all that a reader needs.
-        let address = system.redis_address();
-        let words = match error.kind() {
-            redis::ErrorKind::AuthenticationFailed => {
-                format!("the Redis at {address} refuses the user or the password of its url")
-            }
-            redis::ErrorKind::Parse => format!("what answers at {address} is no Redis: {error}"),
-            _ => format!("the Redis at {address} cannot be reached: {error}"),
-        };
-        Failure::System(words)
-    };
-    let config = redis::AsyncConnectionConfig::new()
-        .set_response_timeout(Some(REDIS_DEADLINE))
-        .set_connection_timeout(Some(REDIS_DEADLINE));
-    let client = redis::Client::open(system.redis_url()).map_err(trouble)?;
-    let deadline = Instant::now() + REDIS_DEADLINE;
-    let starts = |error: &redis::RedisError| {
-        let final_answer = redis::ErrorKind::AuthenticationFailed;
-        system.starts(Part::Redis) && error.kind() != final_answer && Instant::now() < deadline
-    };
-    loop {
-        match client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-        {
-            Err(error) if starts(&error) => {
-                if let Some(exit) = system.exit(Part::Redis).await {
-                    let log = system.log_tail(Part::Redis);
-                    return Err(Failure::System(format!("redis {exit}\n{log}")));
-                }
-                sleep(REDIS_INTERVAL).await;
-            }
-            opened => return opened.map_err(trouble),
-        }
+        self.backplane.reopen(system).await
     }
 }
 
@@ -218,8 +170,8 @@ impl Stage {
         id
     }
 
-    fn address(&self, service: Service) -> Outcome<SocketAddr> {
-        self.0.system.address(match service {
+    fn endpoint(&self, service: Service) -> Outcome<Endpoint> {
+        self.0.system.endpoint(match service {
             Service::Gateway => Part::ApiGateway,
             Service::Websocket => Part::WebsocketService,
         })
@@ -258,22 +210,20 @@ impl Stage {
         enter: fn(&mut Ledger, &str, &str, &[u8]) -> usize,
     ) -> Outcome {
         let recorder = self.lane("backend", Actor::Backend);
-        let mut pipeline = redis::pipe();
+        let mut publications = Vec::new();
         {
             let mut state = self.lock();
+            let channel = self.0.system.channel(&user.id);
             for bytes in messages {
                 if let Ok(value) = serde_json::from_slice(bytes) {
                     state.redactor.note_sent(&value);
                 }
                 let number = enter(&mut state.ledger, &user.name, kind, bytes);
                 recorder.push(Entry::Published(number));
-                pipeline
-                    .cmd("PUBLISH")
-                    .arg(self.0.system.channel(&user.id))
-                    .arg(bytes.as_slice());
+                publications.push((channel.clone(), bytes.clone()));
             }
         }
-        self.send(&pipeline).await
+        self.0.lines.backplane.publish(&publications).await
     }
 
     /// Writes a sentence into the lane of actor `name`.
@@ -325,18 +275,6 @@ impl Stage {
         let recorder = Recorder::default();
         state.lanes.push((name.to_owned(), actor, recorder.clone()));
         recorder
-    }
-
-    async fn send(&self, pipeline: &redis::Pipeline) -> Outcome {
-        let mut redis = {
-            let shared = self.0.lines.redis.lock();
-            shared.unwrap_or_else(PoisonError::into_inner).clone()
-        };
-        pipeline
-            .query_async::<Vec<i64>>(&mut redis)
-            .await
-            .map(|_| ())
-            .map_err(|error| Failure::System(format!("Redis did not take a message: {error}")))
     }
 
     fn fresh_id(&self) -> String {

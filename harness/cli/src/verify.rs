@@ -197,13 +197,13 @@ async fn verify(
             Err(error) => return not_started(&error),
         };
         println!("\nthe system is up:");
-        if let Some(address) = system.websocket {
-            println!("  websocket service  http://{address}");
+        if let Some(endpoint) = &system.websocket {
+            println!("  websocket service  {endpoint}");
         }
-        if let Some(address) = system.gateway {
-            println!("  api gateway        http://{address}");
+        if let Some(endpoint) = &system.gateway {
+            println!("  api gateway        {endpoint}");
         }
-        println!("  redis              {}", system.redis_url());
+        println!("  redis              {}", system.redis().url());
         if let Some(secret) = system.issuer.secret() {
             println!("  JWT secret         {secret}");
         }

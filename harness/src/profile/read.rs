@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use super::template;
 use super::{Capability, Profile, Ready, Service, Source, StandInPorts};
+use crate::backplane;
+use crate::endpoint::{Endpoint, Trust, of_scheme};
 use crate::fixture::{FixtureError, nearest, with_suggestion};
 use crate::token::Key;
 
@@ -22,6 +24,7 @@ struct File {
     token: Token,
     #[serde(default)]
     backplane: Backplane,
+    ca_file: Option<String>,
     #[serde(default)]
     lacks: Vec<Capability>,
 }
@@ -135,17 +138,19 @@ struct Text<'a> {
 }
 
 /// What the sections of all parts have.
-struct Part {
+struct Part<'a> {
     section: &'static str,
     url: Option<String>,
     command: Option<Vec<String>>,
     image: Option<String>,
     environment: BTreeMap<String, String>,
     ready: String,
+    trust: Option<&'a Trust>,
 }
 
 impl Text<'_> {
     fn profile(&self, file: File, folder: &Path) -> Result<Profile, FixtureError> {
+        let trust = self.trust(&file, folder)?;
         let redis = file.redis.unwrap_or_default();
         let redis = self.service(Part {
             section: "redis",
@@ -154,6 +159,7 @@ impl Text<'_> {
             image: redis.image,
             environment: redis.environment,
             ready: "tcp".to_owned(),
+            trust: trust.as_ref(),
         })?;
         let path = file
             .websocket
@@ -171,6 +177,7 @@ impl Text<'_> {
                 image: part.image,
                 environment: part.environment,
                 ready: part.ready,
+                trust: trust.as_ref(),
             })
         });
         let gateway = file.gateway.map(|part| {
@@ -181,6 +188,7 @@ impl Text<'_> {
                 image: part.image,
                 environment: part.environment,
                 ready: part.ready,
+                trust: trust.as_ref(),
             })
         });
         let (algorithm, key) = self.key(&file.token, folder)?;
@@ -197,6 +205,7 @@ impl Text<'_> {
             key,
             algorithm,
             channel: file.backplane.channel,
+            trust,
             lacks: file.lacks,
         };
         self.check_together(&profile)?;
@@ -248,7 +257,7 @@ impl Text<'_> {
         Ok(())
     }
 
-    fn service(&self, part: Part) -> Result<Service, FixtureError> {
+    fn service(&self, part: Part<'_>) -> Result<Service, FixtureError> {
         let section = part.section;
         if part.image.is_some() {
             let problem =
@@ -266,7 +275,7 @@ impl Text<'_> {
                     "a part at a url is not started here, so it gets no environment: leave it out";
                 return Err(self.wrong(section, "environment", problem));
             }
-            (Some(url), None) => Source::Url(self.address(section, &url)?),
+            (Some(url), None) => Source::Url(self.endpoint(section, &url, part.trust)?),
             (None, Some(command)) if command.first().is_none_or(String::is_empty) => {
                 let problem = "a command is the program and its arguments, as in [\"python3\", \"service.py\"]";
                 return Err(self.wrong(section, "command", problem));
@@ -304,39 +313,68 @@ impl Text<'_> {
         })
     }
 
-    /// What a part's url leads to: all of Redis', `host:port` of the services'. No message repeats a url: it may hold a
-    /// password.
-    fn address(&self, section: &str, url: &str) -> Result<String, FixtureError> {
+    /// Whose certificates are believed, if a url asks for TLS.
+    fn trust(&self, file: &File, folder: &Path) -> Result<Option<Trust>, FixtureError> {
+        let urls = [
+            file.redis.as_ref().and_then(|part| part.url.as_ref()),
+            file.websocket.as_ref().and_then(|part| part.url.as_ref()),
+            file.gateway.as_ref().and_then(|part| part.url.as_ref()),
+        ];
+        let tls = urls.into_iter().flatten().any(|url| {
+            let scheme = url.split(':').next().unwrap_or_default();
+            of_scheme(&scheme.to_lowercase()).is_some_and(|(tls, _)| tls)
+        });
+        let wrong = |problem: String| self.wrong("", "ca_file", problem);
+        let authority = match &file.ca_file {
+            Some(_) if !tls => {
+                return Err(wrong(
+                    "no url begins with wss, https or rediss: leave it out".to_owned(),
+                ));
+            }
+            Some(path) => {
+                let read = fs::read(folder.join(path));
+                Some(read.map_err(|error| wrong(format!("{path} cannot be read: {error}")))?)
+            }
+            None => None,
+        };
+        if !tls {
+            return Ok(None);
+        }
+        let path = file.ca_file.as_deref().unwrap_or_default();
+        Trust::of_system_and(authority.as_deref())
+            .map(Some)
+            .map_err(|problem| wrong(format!("{path} {problem}")))
+    }
+
+    /// What a part's url leads to. No message repeats a url: it may hold a password.
+    fn endpoint(
+        &self,
+        section: &str,
+        url: &str,
+        trust: Option<&Trust>,
+    ) -> Result<Endpoint, FixtureError> {
         let wrong = |problem: String| self.wrong(section, "url", problem);
         let parsed =
             reqwest::Url::parse(url).map_err(|error| wrong(format!("is no URL: {error}")))?;
         let (schemes, example): (&[&str], &str) = match section {
-            "redis" => (&["redis"], "redis://host:6379"),
-            "websocket" => (&["ws", "http"], "ws://host:8080"),
-            _ => (&["http"], "http://host:4001"),
+            "redis" => (&["redis", "rediss"], "redis://host:6379"),
+            "websocket" => (&["ws", "wss", "http", "https"], "ws://host:8080"),
+            _ => (&["http", "https"], "http://host:4001"),
         };
-        match parsed.scheme() {
-            "https" | "wss" | "rediss" => {
-                let scheme = parsed.scheme();
-                return Err(wrong(format!(
-                    "TLS is not supported ({scheme}): give the address behind its end, as in {example}"
-                )));
-            }
-            scheme if !schemes.contains(&scheme) => {
-                return Err(wrong(format!(
-                    "the scheme is {scheme}; it should be as in {example}"
-                )));
-            }
-            _ => {}
+        let scheme = parsed.scheme();
+        if !schemes.contains(&scheme) {
+            return Err(wrong(format!(
+                "the scheme is {scheme}; it should be as in {example}"
+            )));
         }
-        let Some(host) = parsed.host_str() else {
+        let Some(endpoint) = Endpoint::of_url(&parsed, trust) else {
             return Err(wrong(format!(
                 "names no host; it should be as in {example}"
             )));
         };
         if section == "redis" {
-            return match redis::Client::open(url) {
-                Ok(_) => Ok(url.to_owned()),
+            return match backplane::settings(url) {
+                Ok(_) => Ok(endpoint),
                 Err(error) => Err(wrong(format!("is no URL of a Redis: {error}"))),
             };
         }
@@ -350,10 +388,7 @@ impl Text<'_> {
                 "has a path or a query; it should be as in {example}{place}"
             )));
         }
-        Ok(format!(
-            "{host}:{}",
-            parsed.port_or_known_default().unwrap_or(80)
-        ))
+        Ok(endpoint)
     }
 
     fn key(&self, token: &Token, folder: &Path) -> Result<(Algorithm, Option<Key>), FixtureError> {
@@ -441,7 +476,8 @@ impl Text<'_> {
             .or(of_section)
             .map_or(String::new(), |line| format!(":{line}"));
         let what = match (section, key) {
-            ("", _) => String::new(),
+            ("", "") => String::new(),
+            ("", key) => format!("{key}: "),
             (section, "") => format!("[{section}]: "),
             (section, key) => format!("[{section}] {key}: "),
         };
@@ -477,7 +513,7 @@ mod tests {
     #[case::unknown_section(
         "[websockt]",
         "p.toml:1: unknown field `websockt`, expected one of `redis`, `websocket`, `gateway`, `standins`, `token`, \
-         `backplane`, `lacks`; did you mean `websocket`?"
+         `backplane`, `ca_file`, `lacks`; did you mean `websocket`?"
     )]
     #[case::unknown_key(
         "[redis]\n[gateway]\nreddy = \"tcp\"",
@@ -518,9 +554,17 @@ mod tests {
         "[websocket]\ncommand = [\"x\", \"{port}\"]\nenvironment.R = \"{redis_ur}\"",
         "p.toml:3: {redis_ur} stands for nothing; did you mean {redis_url}?"
     )]
-    #[case::tls(
-        "[websocket]\nurl = \"wss://h\"",
-        "p.toml:2: [websocket] url: TLS is not supported (wss): give the address behind its end, as in ws://host:8080"
+    #[case::another_scheme(
+        "[websocket]\nurl = \"redis://h\"",
+        "p.toml:2: [websocket] url: the scheme is redis; it should be as in ws://host:8080"
+    )]
+    #[case::authority_of_nobody(
+        "ca_file = \"ca.pem\"\n[websocket]\nurl = \"ws://h\"",
+        "p.toml:1: ca_file: no url begins with wss, https or rediss: leave it out"
+    )]
+    #[case::no_authority(
+        "ca_file = \"ca.pem\"\n[websocket]\nurl = \"wss://h\"",
+        "p.toml:1: ca_file: ca.pem cannot be read: No such file or directory (os error 2)"
     )]
     #[case::path_in_url(
         "[websocket]\nurl = \"ws://h/ws\"",

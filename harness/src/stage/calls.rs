@@ -122,8 +122,8 @@ impl Stage {
 
     /// Sends `call` and holds the answer against the contract.
     async fn exchange(&self, service: Service, call: &Call) -> Outcome<Reply> {
-        let address = self.address(service)?;
-        let reply = call.send(&self.0.lines.http, address).await?;
+        let endpoint = self.endpoint(service)?;
+        let reply = call.send(&self.0.lines.http, &endpoint).await?;
         let body = match &call.body {
             CallBody::Json(json) => json.to_string().into_bytes(),
             CallBody::Text(text) => text.clone().into_bytes(),

@@ -1,12 +1,12 @@
 //! How a scenario's users connect, and what an upgrade is answered.
 
 use contract::rules::{self, Service};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 
 use super::{Stage, User, fence_of};
 use crate::client::{Answer, Client, Handshake, PATIENCE, shake_hands};
+use crate::endpoint::Stream;
 use crate::flow::{Actor, Frame, Recorder};
 use crate::raw_client::RawClient;
 use crate::scenario::{Failure, Outcome, ensure};
@@ -44,9 +44,9 @@ impl Stage {
     pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
         let (name, _, recorder) = self.client_lane(user);
         let path = format!("/ws?token={}", self.token(user));
-        let address = self.0.system.address(Part::WebsocketService)?;
+        let endpoint = self.0.system.endpoint(Part::WebsocketService)?;
         let target = self.0.system.target(&path);
-        RawClient::connect(name, address, path, &target, recorder).await
+        RawClient::connect(name, &endpoint, path, &target, recorder).await
     }
 
     /// Waits until `user` may have one more connection: tries, unseen by the flow, until one is served.
@@ -98,7 +98,7 @@ impl Stage {
         headers: Vec<(String, String)>,
         name: &str,
         recorder: &Recorder,
-    ) -> Outcome<WebSocketStream<TcpStream>> {
+    ) -> Outcome<WebSocketStream<Stream>> {
         let handshake = self.handshake(Service::Websocket, path, headers)?;
         match self
             .shake_hands(Service::Websocket, &handshake, recorder)
@@ -141,7 +141,7 @@ impl Stage {
         headers: Vec<(String, String)>,
     ) -> Outcome<Handshake> {
         Ok(Handshake {
-            address: self.address(service)?,
+            endpoint: self.endpoint(service)?,
             path: path.to_owned(),
             target: match service {
                 Service::Gateway => path.to_owned(),
@@ -198,7 +198,7 @@ fn start_client(
     name: &str,
     user: &User,
     promise: (usize, usize),
-    stream: WebSocketStream<TcpStream>,
+    stream: WebSocketStream<Stream>,
     recorder: Recorder,
 ) -> Client {
     let id = user.id.clone();

@@ -19,6 +19,7 @@ use super::binaries::Binaries;
 use super::engine::{self, Image, Network};
 use super::log::Log;
 use super::{Addresses, Exit, Part, Program, StartError, Surroundings, owner, root_cause};
+use crate::endpoint::Endpoint;
 
 const REDIS_PORT: u16 = 6379;
 const WEBSOCKET_PORT: u16 = 8080;
@@ -132,9 +133,9 @@ pub(super) async fn start(
         return Err(error);
     }
     let addresses = Addresses {
-        redis_url: format!("redis://:{redis_password}@{}", addresses[0]),
-        websocket: Some(addresses[1]),
-        gateway: Some(addresses[2]),
+        redis: Endpoint::redis(addresses[0], Some(redis_password)),
+        websocket: Some(Endpoint::http(addresses[1])),
+        gateway: Some(Endpoint::http(addresses[2])),
     };
     Ok((
         addresses,

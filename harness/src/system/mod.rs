@@ -31,14 +31,14 @@ mod run;
 mod stock;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
+use crate::endpoint::{Endpoint, Trust};
+use crate::http::{Call, Http};
 use crate::profile::{Profile, Ready, Service, Source, template};
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
@@ -58,6 +58,8 @@ pub use stock::Stock;
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
 const READY_INTERVAL: Duration = Duration::from_millis(15);
+/// How long one of its answers may take.
+const READY_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Where the parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,9 +79,9 @@ pub struct StartError(pub String);
 #[must_use = "dropping a system takes it down"]
 pub struct System {
     /// The websocket service as this process reaches it, unless it is left out.
-    pub websocket: Option<SocketAddr>,
+    pub websocket: Option<Endpoint>,
     /// The API gateway as this process reaches it, unless it is left out.
-    pub gateway: Option<SocketAddr>,
+    pub gateway: Option<Endpoint>,
     /// The services behind the gateway.
     pub standins: StandIns,
     /// Who signs the tokens that both services take for good.
@@ -88,7 +90,7 @@ pub struct System {
     pub redis_password: String,
     /// Where the parts run.
     pub runtime: Runtime,
-    redis: Mutex<String>,
+    redis: Mutex<Endpoint>,
     profile: Profile,
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
@@ -96,9 +98,9 @@ pub struct System {
 
 /// The parts as this process reaches them.
 struct Addresses {
-    redis_url: String,
-    websocket: Option<SocketAddr>,
-    gateway: Option<SocketAddr>,
+    redis: Endpoint,
+    websocket: Option<Endpoint>,
+    gateway: Option<Endpoint>,
 }
 
 impl System {
@@ -130,7 +132,7 @@ impl System {
             issuer,
             redis_password,
             runtime: stock.runtime(),
-            redis: Mutex::new(addresses.redis_url),
+            redis: Mutex::new(addresses.redis),
             profile: profile.clone(),
             log,
             parts: tokio::sync::Mutex::new(Some(parts)),
@@ -138,17 +140,15 @@ impl System {
         system.until_ready().await
     }
 
-    /// Redis as this process reaches it now: `redis://:password@host:port`.
-    pub fn redis_url(&self) -> String {
-        let url = self.redis.lock().unwrap_or_else(PoisonError::into_inner);
-        url.clone()
+    /// Redis as this process reaches it now.
+    pub fn redis(&self) -> Endpoint {
+        let redis = self.redis.lock().unwrap_or_else(PoisonError::into_inner);
+        redis.clone()
     }
 
-    /// The same without its password: `host:port`.
-    pub fn redis_address(&self) -> String {
-        let url = self.redis_url();
-        let after_password = url.rsplit('@').next().unwrap_or_default();
-        after_password.trim_start_matches("redis://").to_owned()
+    /// Whose certificates are believed; none where nobody has one.
+    pub fn trust(&self) -> Option<Trust> {
+        self.profile.trust.clone()
     }
 
     /// Whether this is the reference system, whole.
@@ -157,14 +157,14 @@ impl System {
     }
 
     /// Where `part` is reached. A scenario that asks for one that is left out should have said that it needs it.
-    pub fn address(&self, part: Part) -> Outcome<SocketAddr> {
-        let address = match part {
-            Part::WebsocketService => self.websocket,
-            Part::ApiGateway => self.gateway,
+    pub fn endpoint(&self, part: Part) -> Outcome<Endpoint> {
+        let endpoint = match part {
+            Part::WebsocketService => self.websocket.clone(),
+            Part::ApiGateway => self.gateway.clone(),
             Part::Redis | Part::SecondWebsocketService => None,
         };
         let words = || format!("{part} is not in the profile: the scenario should say its needs");
-        address.ok_or_else(|| Failure::Bug(words()))
+        endpoint.ok_or_else(|| Failure::Bug(words()))
     }
 
     /// Whether the harness starts `part`: one of somebody else's runs already.
@@ -224,10 +224,7 @@ impl System {
     async fn until_ready(self) -> Result<Self, StartError> {
         let deadline = Instant::now() + START_DEADLINE;
         let checks = async {
-            let http = reqwest::Client::builder()
-                .no_proxy()
-                .build()
-                .map_err(|error| StartError(format!("no HTTP client: {error}")))?;
+            let http = Http::new(self.trust()).map_err(StartError)?;
             let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
             tokio::try_join!(
                 self.until_usable(Part::WebsocketService, websocket, &http, deadline),
@@ -248,19 +245,20 @@ impl System {
         &self,
         part: Part,
         service: &Option<Service>,
-        http: &reqwest::Client,
+        http: &Http,
         deadline: Instant,
     ) -> Result<(), StartError> {
-        let (Some(service), Ok(address)) = (service, self.address(part)) else {
+        let (Some(service), Ok(endpoint)) = (service, self.endpoint(part)) else {
             return Ok(());
         };
         loop {
-            let Err(trouble) = ready(&service.ready, address, http).await else {
+            let Err(trouble) = ready(&service.ready, &endpoint, http).await else {
                 return Ok(());
             };
-            if let Source::Url(authority) = &service.source {
+            if let Source::Url(_) = &service.source {
                 return Err(StartError(format!(
-                    "{part} at {authority} cannot be used: {trouble}; check its url and `ready` in {}",
+                    "{part} cannot be used: {}; check `url` and `ready` in {}",
+                    endpoint.explain(trouble).await,
                     self.profile.file
                 )));
             }
@@ -283,20 +281,24 @@ impl System {
 }
 
 /// Whether a part can be used, or what it did instead.
-async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Result<(), String> {
+async fn ready(ready: &Ready, endpoint: &Endpoint, http: &Http) -> Result<(), String> {
     match ready {
-        Ready::Tcp => match TcpStream::connect(address).await {
+        Ready::Tcp => match endpoint.connect().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(format!("connecting to {address} gave {error}")),
+            Err(error) => Err(error.to_string()),
         },
         Ready::Path(path) => {
-            let url = format!("http://{address}{path}");
-            let got = match http.get(&url).timeout(Duration::from_secs(2)).send().await {
-                Ok(response) if response.status() == reqwest::StatusCode::OK => return Ok(()),
-                Ok(response) => format!("status {}", response.status()),
-                Err(error) => root_cause(&error),
+            let get = Call::get(path);
+            let got = match timeout(READY_DEADLINE, get.send(http, endpoint)).await {
+                Ok(Ok(reply)) if reply.status == 200 => return Ok(()),
+                Ok(Ok(reply)) => format!("status {}", reply.status),
+                Ok(Err(Failure::System(words))) => return Err(words),
+                Ok(Err(failure)) => failure.to_string(),
+                Err(_) => format!("no answer in {} s", READY_DEADLINE.as_secs()),
             };
-            Err(format!("GET {url} should answer 200 and gave {got}"))
+            Err(format!(
+                "GET {endpoint}{path} should answer 200 and gave {got}"
+            ))
         }
     }
 }

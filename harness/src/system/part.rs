@@ -14,6 +14,7 @@ use super::{
     Addresses, Program, READY_INTERVAL, StartError, Stock, Surroundings, System, containers,
     processes,
 };
+use crate::endpoint::Endpoint;
 
 /// How long a part may take to end once it is told to (contract, Shutdown).
 pub(crate) const EXIT_DEADLINE: Duration = Duration::from_secs(10);
@@ -90,8 +91,8 @@ impl System {
     /// Starts Redis, empty, where the services look for it.
     pub async fn start_redis(&self) -> Result<(), String> {
         if let Some(address) = self.parts().await?.start_redis().await? {
-            let url = format!("redis://:{}@{address}", self.redis_password);
-            *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = url;
+            let redis = Endpoint::redis(address, Some(&self.redis_password));
+            *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = redis;
         }
         Ok(())
     }

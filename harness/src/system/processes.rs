@@ -1,6 +1,6 @@
 //! Parts as child processes on loopback ports.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use tokio::process::Command;
@@ -10,6 +10,7 @@ use super::children::{Children, free_port};
 use super::log::Log;
 use super::redis_package::{self, RedisProgram};
 use super::{Addresses, Exit, Part, Program, StartError, Surroundings};
+use crate::endpoint::Endpoint;
 use crate::profile::{Profile, Service, Source};
 
 /// The suite's own programs, as far as a profile needs them.
@@ -72,9 +73,9 @@ pub(super) async fn start(
 ) -> Result<(Addresses, Processes), StartError> {
     let ports = [free_port()?, free_port()?, free_port()?];
     let [redis_port, websocket_port, gateway_port] = ports;
-    let (redis_url, redis) = redis(executables, profile, redis_port, redis_password);
+    let (redis_endpoint, redis) = redis(executables, profile, redis_port, redis_password);
     let [websocket, gateway] = plan(&Surroundings {
-        redis_url: redis_url.clone(),
+        redis_url: redis_endpoint.url().to_owned(),
         redis_password: redis_password.to_owned(),
         standin_host: "127.0.0.1".to_owned(),
         websocket_port,
@@ -97,9 +98,9 @@ pub(super) async fn start(
     let websocket = start(websocket, |services| &services.websocket_service);
     let gateway = start(gateway, |services| &services.api_gateway);
     let addresses = Addresses {
-        redis_url,
-        websocket: address(profile.websocket.as_ref(), websocket_port).await?,
-        gateway: address(profile.gateway.as_ref(), gateway_port).await?,
+        redis: redis_endpoint,
+        websocket: (profile.websocket.as_ref()).map(|part| endpoint(part, websocket_port)),
+        gateway: (profile.gateway.as_ref()).map(|part| endpoint(part, gateway_port)),
     };
     let mut children = Children::new(log)?;
     for (part, start) in [
@@ -132,17 +133,18 @@ fn redis(
     profile: &Profile,
     port: u16,
     password: &str,
-) -> (String, Option<Start>) {
-    let with_password = format!("redis://:{password}@127.0.0.1:{port}");
+) -> (Endpoint, Option<Start>) {
+    let local =
+        |password: Option<&str>| Endpoint::redis((Ipv4Addr::LOCALHOST, port).into(), password);
     match (&profile.redis.source, &executables.redis) {
-        (Source::Url(url), _) => (url.clone(), None),
+        (Source::Url(endpoint), _) => (endpoint.clone(), None),
         (Source::Own, Some(redis)) => {
             let start = Start::OwnRedis {
                 redis: redis.clone(),
                 port,
                 password: password.to_owned(),
             };
-            (with_password, Some(start))
+            (local(Some(password)), Some(start))
         }
         _ => {
             let values = [
@@ -159,29 +161,18 @@ fn redis(
                     .chain(values)
                     .any(|word| word.contains(password))
             });
-            let url = match told {
-                true => with_password,
-                false => format!("redis://127.0.0.1:{port}"),
-            };
             let folder = profile.folder.clone();
             let start = program.map(|program| Start::Command { folder, program });
-            (url, start)
+            (local(told.then_some(password)), start)
         }
     }
 }
 
 /// Where a part is reached: on `port` of loopback, or where its url says.
-async fn address(part: Option<&Service>, port: u16) -> Result<Option<SocketAddr>, StartError> {
-    let Some(part) = part else { return Ok(None) };
-    let Source::Url(authority) = &part.source else {
-        return Ok(Some((Ipv4Addr::LOCALHOST, port).into()));
-    };
-    let mut found = tokio::net::lookup_host(authority)
-        .await
-        .map_err(|error| StartError(format!("{authority} has no address: {error}")))?;
-    match found.next() {
-        Some(address) => Ok(Some(address)),
-        None => Err(StartError(format!("{authority} has no address"))),
+fn endpoint(part: &Service, port: u16) -> Endpoint {
+    match &part.source {
+        Source::Url(endpoint) => endpoint.clone(),
+        Source::Own | Source::Command(_) => Endpoint::loopback(port),
     }
 }
 
