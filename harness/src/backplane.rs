@@ -68,15 +68,17 @@ async fn connection(system: &System) -> Outcome<MultiplexedConnection> {
     let deadline = Instant::now() + DEADLINE;
     // Nobody listens there; it asks for the same permissions as what will be published.
     let channel = system.channel(&Uuid::new_v4().to_string());
+    let advice = format!("; check [redis] in {}", system.profile_file());
     loop {
         let words = match connect(&endpoint, &channel).await {
             Ok(connection) => return Ok(connection),
-            Err(Trouble::Final(words)) => return Err(Failure::System(words)),
-            Err(Trouble::NotYet(words)) => words,
+            Err(Trouble::NotYet(words)) if system.starts(Part::Redis) => words,
+            Err(Trouble::NotYet(words)) => {
+                let words = endpoint.explain(words).await;
+                return Err(Failure::System(words + &advice));
+            }
+            Err(Trouble::Final(words)) => return Err(Failure::System(words + &advice)),
         };
-        if !system.starts(Part::Redis) {
-            return Err(Failure::System(endpoint.explain(words).await));
-        }
         if let Some(exit) = system.exit(Part::Redis).await {
             let log = system.log_tail(Part::Redis);
             return Err(Failure::System(format!("redis {exit}\n{log}")));
@@ -100,16 +102,15 @@ async fn connect(endpoint: &Endpoint, channel: &str) -> Result<MultiplexedConnec
         (_, Some("NOPERM")) => Trouble::Final(format!(
             "{endpoint} does not let the user of its url publish: {error}"
         )),
-        (ErrorKind::Parse, _) => {
-            Trouble::NotYet(format!("what answers at {endpoint} is no Redis: {error}"))
-        }
+        // What it could not parse would be all that it says.
+        (ErrorKind::Parse, _) => Trouble::NotYet(format!("what answers at {endpoint} is no Redis")),
         _ => Trouble::NotYet(format!("{endpoint} cannot be used as a Redis: {error}")),
     };
     let settings = settings(endpoint.url()).map_err(trouble)?;
     let config = AsyncConnectionConfig::new().set_response_timeout(Some(DEADLINE));
+    let stream = endpoint.connect().await;
+    let stream = stream.map_err(|error| Trouble::NotYet(error.to_string()))?;
     let open = async {
-        let stream = endpoint.connect().await;
-        let stream = stream.map_err(|error| Trouble::NotYet(error.to_string()))?;
         let (mut connection, driver) =
             MultiplexedConnection::new_with_config(&settings, stream, config)
                 .await
@@ -124,10 +125,10 @@ async fn connect(endpoint: &Endpoint, channel: &str) -> Result<MultiplexedConnec
             .map_err(trouble)?;
         Ok(connection)
     };
-    timeout(2 * DEADLINE, open).await.unwrap_or_else(|_| {
-        let seconds = 2 * DEADLINE.as_secs();
-        Err(Trouble::Final(format!(
-            "{endpoint} does not answer as a Redis does, in {seconds} s"
+    timeout(DEADLINE, open).await.unwrap_or_else(|_| {
+        let seconds = DEADLINE.as_secs();
+        Err(Trouble::NotYet(format!(
+            "{endpoint} gives a Redis client no answer in {seconds} s"
         )))
     })
 }

@@ -46,6 +46,13 @@ pub struct Endpoint {
 #[error("{0}")]
 pub struct Unreachable(String);
 
+impl Unreachable {
+    /// For a client that was never told of what is at `base`.
+    pub(crate) fn unknown(base: &str) -> Self {
+        Self(format!("{base} is nowhere that the harness knows of"))
+    }
+}
+
 impl Endpoint {
     /// A service of this machine that speaks HTTP without TLS.
     pub fn http(address: SocketAddr) -> Self {
@@ -64,13 +71,6 @@ impl Endpoint {
     /// A service at `port` of this machine's loopback that speaks HTTP without TLS.
     pub fn loopback(port: u16) -> Self {
         Self::http((Ipv4Addr::LOCALHOST, port).into())
-    }
-
-    /// What `uri`, one for HTTP, leads to.
-    pub(crate) fn of_uri(uri: &hyper::Uri, trust: Option<&Trust>) -> Result<Self, Unreachable> {
-        let url = reqwest::Url::parse(&uri.to_string()).ok();
-        url.and_then(|url| Self::of_url(&url, trust))
-            .ok_or_else(|| Unreachable(format!("{uri} leads nowhere")))
     }
 
     /// What `url` leads to; nothing where it names no host, or asks for TLS and there is no `trust`.
@@ -103,13 +103,14 @@ impl Endpoint {
         }
     }
 
-    /// The scheme of a URL of the same endpoint for HTTP.
-    pub(crate) fn http_scheme(&self) -> &'static str {
-        if self.trust.is_some() {
+    /// How the URLs of the same endpoint for HTTP begin.
+    pub(crate) fn http_base(&self) -> String {
+        let scheme = if self.trust.is_some() {
             "https"
         } else {
             "http"
-        }
+        };
+        format!("{scheme}://{}", self.authority())
     }
 
     /// Connects, with TLS if the URL says so.

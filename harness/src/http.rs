@@ -12,6 +12,7 @@ use crate::fixture::Part;
 use crate::flow::{self, Body};
 use crate::scenario::{Failure, Outcome};
 pub use wire::Http;
+pub(crate) use wire::NoReply;
 
 /// Response header fields that a reader of a flow wants to see; the others are the transport's or the clock's.
 const SHOWN_HEADERS: [&str; 12] = [
@@ -79,16 +80,20 @@ impl Call {
 
     /// Sends the request to `endpoint` and reads the whole answer.
     pub async fn send(&self, http: &Http, endpoint: &Endpoint) -> Outcome<Reply> {
-        timeout(PATIENCE, http.send(self, endpoint))
-            .await
-            .unwrap_or_else(|_| {
-                Err(Failure::Broken(format!(
-                    "no whole answer to {} {} in {} s",
-                    self.method,
-                    self.path,
-                    PATIENCE.as_secs()
-                )))
-            })
+        let name = format!("{} {}", self.method, self.path);
+        match timeout(PATIENCE, http.send(self, endpoint)).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(NoReply::Unreachable(words))) => Err(Failure::System(words)),
+            Ok(Err(NoReply::Unanswered(words))) => {
+                Err(Failure::Broken(format!("{name} was not answered: {words}")))
+            }
+            Ok(Err(NoReply::Unsendable(words))) => Err(Failure::Bug(format!("{name}: {words}"))),
+            Err(_) => {
+                let seconds = PATIENCE.as_secs();
+                let words = format!("no whole answer to {name} in {seconds} s");
+                Err(Failure::Broken(words))
+            }
+        }
     }
 
     /// The request as a flow shows it.
@@ -201,7 +206,7 @@ pub(crate) async fn read_parts(content_type: &str, body: Vec<u8>) -> Result<Vec<
     Ok(parts)
 }
 
-fn form(parts: &[Part]) -> Outcome<reqwest::multipart::Form> {
+fn form(parts: &[Part]) -> Result<reqwest::multipart::Form, String> {
     let mut form = reqwest::multipart::Form::new();
     for part in parts {
         let mut field = reqwest::multipart::Part::text(part.value.clone());
@@ -211,7 +216,7 @@ fn form(parts: &[Part]) -> Outcome<reqwest::multipart::Form> {
         if let Some(kind) = &part.content_type {
             field = field
                 .mime_str(kind)
-                .map_err(|error| Failure::Bug(format!("content type {kind:?}: {error}")))?;
+                .map_err(|error| format!("content type {kind:?}: {error}"))?;
         }
         form = form.part(part.name.clone(), field);
     }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::endpoint::{Endpoint, Trust};
+use crate::endpoint::Endpoint;
 use crate::fixture::FixtureError;
 use crate::token::Key;
 
@@ -47,8 +47,6 @@ pub struct Profile {
     pub algorithm: jsonwebtoken::Algorithm,
     /// The channel that backend services publish to, with `{user_id}` in it.
     pub channel: String,
-    /// Whose certificates are believed; none where no url asks for TLS.
-    pub trust: Option<Trust>,
     lacks: Vec<Capability>,
 }
 

@@ -69,7 +69,7 @@ struct State {
 impl Lines {
     /// Connects to the system's Redis.
     pub async fn open(system: &System) -> Outcome<Self> {
-        let http = Http::new(system.trust()).map_err(Failure::Bug)?;
+        let http = system.http().map_err(Failure::Bug)?;
         let backplane = Arc::new(Backplane::open(system).await?);
         let rules =
             crate::contract::rules().map_err(|error| Failure::Bug(format!("no rules: {error}")))?;

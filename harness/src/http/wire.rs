@@ -1,7 +1,8 @@
-//! How requests go out: over connections that are kept, to any endpoint, each path as it stands.
+//! How requests go out: over connections that are kept, with TLS or without, each path as it stands.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http_body_util::BodyExt;
@@ -11,8 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tower_service::Service;
 
 use super::{Call, CallBody, Reply, form, owned};
-use crate::endpoint::{Endpoint, Stream, Trust, Unreachable};
-use crate::scenario::{Failure, Outcome};
+use crate::endpoint::{Endpoint, Stream, Unreachable};
 use crate::system::root_cause;
 
 /// What sends requests. Clones share their connections.
@@ -23,37 +23,45 @@ pub struct Http {
     requests: reqwest::Client,
 }
 
-/// Connects to where a URL leads.
+/// Connects to the endpoints that it knows.
 #[derive(Clone)]
-struct Connector(Option<Trust>);
+struct Connector(Arc<[Endpoint]>);
+
+/// Why there is no answer.
+pub(crate) enum NoReply {
+    /// No connection: a sentence that names the endpoint.
+    Unreachable(String),
+    /// A connection, and no HTTP response on it.
+    Unanswered(String),
+    /// The request is none.
+    Unsendable(String),
+}
 
 impl Http {
-    /// One that believes the certificates that `trust` does; without, it sends nothing over TLS.
-    pub fn new(trust: Option<Trust>) -> Result<Self, String> {
+    /// One that sends to `endpoints`.
+    pub fn to(endpoints: impl IntoIterator<Item = Endpoint>) -> Result<Self, String> {
+        let endpoints = endpoints.into_iter().collect();
         let requests = reqwest::Client::builder().no_proxy().build();
         Ok(Self {
-            client: Client::builder(TokioExecutor::new()).build(Connector(trust)),
+            client: Client::builder(TokioExecutor::new()).build(Connector(endpoints)),
             requests: requests.map_err(|error| format!("no HTTP client: {error}"))?,
         })
     }
 
     /// Sends `call` and reads the whole answer.
-    pub(super) async fn send(&self, call: &Call, endpoint: &Endpoint) -> Outcome<Reply> {
-        let (method, path) = (&call.method, &call.path);
-        let request = self.request(call, endpoint)?;
-        let broken = |error: &(dyn std::error::Error + 'static)| {
-            Failure::Broken(format!(
-                "{method} {path} was not answered: {}",
-                root_cause(error)
-            ))
-        };
-        let response = match self.client.request(request).await {
-            Ok(response) => response,
-            Err(error) if error.is_connect() => return Err(Failure::System(root_cause(&error))),
-            Err(error) => return Err(broken(&error)),
-        };
+    pub(crate) async fn send(&self, call: &Call, endpoint: &Endpoint) -> Result<Reply, NoReply> {
+        let request = self.request(call, endpoint).map_err(NoReply::Unsendable)?;
+        let response = self.client.request(request).await.map_err(|error| {
+            let words = root_cause(&error);
+            if error.is_connect() {
+                NoReply::Unreachable(words)
+            } else {
+                NoReply::Unanswered(words)
+            }
+        })?;
         let (head, body) = response.into_parts();
-        let body = body.collect().await.map_err(|error| broken(&error))?;
+        let body = body.collect().await;
+        let body = body.map_err(|error| NoReply::Unanswered(root_cause(&error)))?;
         Ok(Reply {
             status: head.status.as_u16(),
             headers: owned(&head.headers),
@@ -61,13 +69,14 @@ impl Http {
         })
     }
 
-    fn request(&self, call: &Call, endpoint: &Endpoint) -> Outcome<hyper::Request<reqwest::Body>> {
-        let bug = |error: &dyn std::fmt::Display| {
-            Failure::Bug(format!("{} {}: {error}", call.method, call.path))
-        };
-        let method =
-            reqwest::Method::from_bytes(call.method.as_bytes()).map_err(|error| bug(&error))?;
-        let base = format!("{}://{}", endpoint.http_scheme(), endpoint.authority());
+    fn request(
+        &self,
+        call: &Call,
+        endpoint: &Endpoint,
+    ) -> Result<hyper::Request<reqwest::Body>, String> {
+        let method = call.method.parse::<hyper::Method>();
+        let method = method.map_err(|error| format!("method {:?}: {error}", call.method))?;
+        let base = endpoint.http_base();
         let mut request = self.requests.request(method, &base);
         for (name, value) in &call.headers {
             request = request.header(name, value);
@@ -78,12 +87,11 @@ impl Http {
             CallBody::Text(text) => request.body(text.clone()),
             CallBody::Multipart(parts) => request.multipart(form(parts)?),
         };
-        let request = request.build().map_err(|error| bug(&root_cause(&error)))?;
+        let request = request.build().map_err(|error| root_cause(&error))?;
         let mut request =
-            hyper::Request::<reqwest::Body>::try_from(request).map_err(|error| bug(&error))?;
-        *request.uri_mut() = format!("{base}{}", call.path)
-            .parse()
-            .map_err(|error| bug(&error))?;
+            hyper::Request::<reqwest::Body>::try_from(request).map_err(|e| e.to_string())?;
+        let uri = format!("{base}{}", call.path).parse::<Uri>();
+        *request.uri_mut() = uri.map_err(|error| error.to_string())?;
         Ok(request)
     }
 }
@@ -98,7 +106,13 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let endpoint = Endpoint::of_uri(&uri, self.0.as_ref());
-        Box::pin(async move { Ok(TokioIo::new(endpoint?.connect().await?)) })
+        // A request's URI begins with its endpoint's base: a pool's key is that, and nothing more.
+        let base = uri.to_string();
+        let at = |endpoint: &&Endpoint| endpoint.http_base() == base.trim_end_matches('/');
+        let endpoint = self.0.iter().find(at).cloned();
+        Box::pin(async move {
+            let endpoint = endpoint.ok_or_else(|| Unreachable::unknown(&base))?;
+            Ok(TokioIo::new(endpoint.connect().await?))
+        })
     }
 }

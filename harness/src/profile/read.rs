@@ -205,7 +205,6 @@ impl Text<'_> {
             key,
             algorithm,
             channel: file.backplane.channel,
-            trust,
             lacks: file.lacks,
         };
         self.check_together(&profile)?;

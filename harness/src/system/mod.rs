@@ -4,6 +4,7 @@
 //! - `stock`: what systems are started from
 //! - `programs`: the services' programs and how they are configured
 //! - `part`: one part of a running system: ended, killed, started again
+//! - `good_token`: whether the gateway takes the tokens of the profile
 //! - `containers`: parts in containers, through testcontainers
 //! - `engine`: what is asked of the container engine itself: images, networks, remains
 //! - `processes`: the same parts as child processes
@@ -19,6 +20,7 @@ mod binaries;
 mod children;
 mod containers;
 mod engine;
+mod good_token;
 mod image;
 mod log;
 mod owner;
@@ -37,8 +39,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::endpoint::{Endpoint, Trust};
-use crate::http::{Call, Http};
+use crate::endpoint::Endpoint;
+use crate::http::{Call, Http, NoReply};
 use crate::profile::{Profile, Ready, Service, Source, template};
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
@@ -59,7 +61,7 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
 const READY_INTERVAL: Duration = Duration::from_millis(15);
 /// How long one of its answers may take.
-const READY_DEADLINE: Duration = Duration::from_secs(2);
+const READY_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Where the parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,9 +148,19 @@ impl System {
         redis.clone()
     }
 
-    /// Whose certificates are believed; none where nobody has one.
-    pub fn trust(&self) -> Option<Trust> {
-        self.profile.trust.clone()
+    /// A client for the HTTP of both services.
+    pub(crate) fn http(&self) -> Result<Http, String> {
+        Http::to(
+            [&self.websocket, &self.gateway]
+                .into_iter()
+                .flatten()
+                .cloned(),
+        )
+    }
+
+    /// The profile's file, as messages call it.
+    pub(crate) fn profile_file(&self) -> &str {
+        &self.profile.file
     }
 
     /// Whether this is the reference system, whole.
@@ -206,9 +218,12 @@ impl System {
         self.log.mark()
     }
 
-    /// The last lines that `part` printed.
+    /// The last lines that `part` printed; nothing of one that somebody else started.
     pub fn log_tail(&self, part: Part) -> String {
-        self.log.tail(part.name())
+        match self.starts(part) {
+            true => self.log.tail(part.name()),
+            false => String::new(),
+        }
     }
 
     /// All that `part` has printed, once a line contains `words`; the error is the same if none does in time.
@@ -224,15 +239,16 @@ impl System {
     async fn until_ready(self) -> Result<Self, StartError> {
         let deadline = Instant::now() + START_DEADLINE;
         let checks = async {
-            let http = Http::new(self.trust()).map_err(StartError)?;
+            let http = self.http().map_err(StartError)?;
             let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
             tokio::try_join!(
                 self.until_usable(Part::WebsocketService, websocket, &http, deadline),
                 self.until_usable(Part::ApiGateway, gateway, &http, deadline),
-            )
+            )?;
+            self.until_token_taken(&http).await
         };
         match checks.await {
-            Ok(_) => Ok(self),
+            Ok(()) => Ok(self),
             Err(error) => {
                 self.stop().await;
                 Err(error)
@@ -289,11 +305,12 @@ async fn ready(ready: &Ready, endpoint: &Endpoint, http: &Http) -> Result<(), St
         },
         Ready::Path(path) => {
             let get = Call::get(path);
-            let got = match timeout(READY_DEADLINE, get.send(http, endpoint)).await {
+            let got = match timeout(READY_DEADLINE, http.send(&get, endpoint)).await {
                 Ok(Ok(reply)) if reply.status == 200 => return Ok(()),
                 Ok(Ok(reply)) => format!("status {}", reply.status),
-                Ok(Err(Failure::System(words))) => return Err(words),
-                Ok(Err(failure)) => failure.to_string(),
+                Ok(Err(NoReply::Unreachable(words))) => return Err(words),
+                Ok(Err(NoReply::Unanswered(words))) => format!("no HTTP response: {words}"),
+                Ok(Err(NoReply::Unsendable(words))) => words,
                 Err(_) => format!("no answer in {} s", READY_DEADLINE.as_secs()),
             };
             Err(format!(

@@ -1,0 +1,287 @@
+//! Systems that somebody else runs, good ones and bad ones: what `cargo verify` says about them, and how it ends.
+//!
+//! - `fake`: services that misbehave
+//! - `tls`: TLS in front of a service that has none
+//! - `verify`: the command line, run with a profile
+
+mod fake;
+mod tls;
+mod verify;
+
+use harness::profile::Profile;
+use harness::system::{RedisServer, Runtime, Settings, Stock, System};
+use rstest::rstest;
+
+use fake::Fake;
+use verify::verify;
+
+const TOKEN: &str =
+    "[token]\nissuer = \"huleedu-identity-service\"\naudience = \"huleedu-platform\"\n";
+
+/// The reference system, as somebody else would run it.
+async fn reference() -> System {
+    let profile = Profile::reference().unwrap();
+    let stock = Stock::prepare(profile, Some(Runtime::Processes), &|_| {})
+        .await
+        .unwrap();
+    System::start(&stock, &Settings::default()).await.unwrap()
+}
+
+/// The section of tokens that `system` takes for good.
+fn token_of(system: &System) -> String {
+    format!("{TOKEN}secret = \"{}\"\n", system.issuer.secret().unwrap())
+}
+
+/// `host:port` of both services and Redis.
+fn authorities(system: &System) -> [String; 3] {
+    [
+        system.websocket.as_ref().unwrap().authority(),
+        system.gateway.as_ref().unwrap().authority(),
+        system.redis().authority(),
+    ]
+}
+
+/// A profile of a websocket service alone.
+fn of_websocket(url: &str, ready: &str, redis: &str, token: &str) -> String {
+    format!(
+        "[redis]\nurl = \"{redis}\"\n[websocket]\nurl = \"{url}\"\nready = \"{ready}\"\n{token}"
+    )
+}
+
+fn any_secret() -> String {
+    format!("{TOKEN}secret = \"any\"\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_behind_tls_is_verified() {
+    let system = reference().await;
+    let authority = tls::Authority::new();
+    let [websocket, gateway, redis] = authorities(&system);
+    let (websocket, gateway, redis) = (
+        authority.serve(websocket).await,
+        authority.serve(gateway).await,
+        authority.serve(redis).await,
+    );
+    let profile = format!(
+        "ca_file = \"ca.pem\"\n[redis]\nurl = \"rediss://:{}@localhost:{redis}\"\n\
+         [websocket]\nurl = \"wss://localhost:{websocket}\"\n[gateway]\nurl = \"https://localhost:{gateway}\"\n{}",
+        system.redis_password,
+        token_of(&system)
+    );
+    let verified = verify(&profile, &[("ca.pem", &authority.pem())], &[]).await;
+    assert_eq!(verified.status, 0, "{verified:?}");
+    for part in [
+        "notifications/connections",
+        "gateway/legacy",
+        " passed, 0 failed",
+    ] {
+        assert!(verified.printed.contains(part), "{verified:?}");
+    }
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_not_believed_is_told() {
+    let (authority, another) = (tls::Authority::new(), tls::Authority::new());
+    let port = authority.serve("127.0.0.1:1".to_owned()).await;
+    let url = format!("wss://localhost:{port}");
+    let profile = of_websocket(&url, "/healthz", "redis://127.0.0.1:1", &any_secret());
+    let profile = format!("ca_file = \"ca.pem\"\n{profile}");
+    let verified = verify(&profile, &[("ca.pem", &another.pem())], &[]).await;
+    verified.is_one_message(&format!(
+        "websocket-service cannot be used: {url} has a certificate of an authority that this machine does not know: \
+         name the authority's certificate as `ca_file` in the profile; check `url` and `ready` in p.toml"
+    ));
+}
+
+#[rstest]
+#[case::http_behind_https(
+    "https",
+    "api-gateway cannot be used: https://URL does not answer in TLS: its url should begin with http://; check `url` and \
+     `ready` in p.toml"
+)]
+#[case::tls_behind_http(
+    "http",
+    "api-gateway cannot be used: http://URL speaks TLS: its url begins with https://; check `url` and `ready` in p.toml"
+)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wrong_one_of_two_schemes_is_told(#[case] scheme: &str, #[case] message: &str) {
+    let behind = Fake::Status500.serve().await;
+    let port = match scheme {
+        "https" => behind,
+        _ => {
+            let authority = tls::Authority::new();
+            authority.serve(format!("127.0.0.1:{behind}")).await
+        }
+    };
+    let at = format!("localhost:{port}");
+    let profile = format!(
+        "[redis]\nurl = \"redis://127.0.0.1:1\"\n[gateway]\nurl = \"{scheme}://{at}\"\n{}",
+        any_secret()
+    );
+    let verified = verify(&profile, &[], &[]).await;
+    verified.is_one_message(&message.replace("URL", &at));
+}
+
+#[rstest]
+#[case::nobody_there(
+    Fake::Nobody,
+    "websocket-service cannot be used: ws://URL cannot be reached: Connection refused (os error 111); check `url` and \
+     `ready` in p.toml"
+)]
+#[case::answers_500(
+    Fake::Status500,
+    "the websocket service does not upgrade a connection with a good token: probe/1 should have got 101 and got 500; \
+     check `url` and `path` of [websocket] in the profile"
+)]
+#[case::closes_at_once(
+    Fake::Closes,
+    "the websocket service does not upgrade a connection with a good token: the answer to the upgrade of \
+     /ws?token=<token:probe> is no handshake: WebSocket protocol error: Handshake not finished; check `url` and `path` \
+     of [websocket] in the profile"
+)]
+#[case::garbage(
+    Fake::Garbage,
+    "the websocket service does not upgrade a connection with a good token: the answer to the upgrade of \
+     /ws?token=<token:probe> is no handshake: WebSocket protocol error: httparse error: invalid HTTP version; check `url` and `path` of \
+     [websocket] in the profile"
+)]
+#[case::never_answers(
+    Fake::Silent,
+    "the websocket service does not upgrade a connection with a good token: no answer to the upgrade of \
+     /ws?token=<token:probe> in 10 s; check `url` and `path` of [websocket] in the profile"
+)]
+#[case::garbage_after_101(
+    Fake::UpgradesThenGarbage,
+    "the websocket service does not keep a good connection: the connection failed: WebSocket protocol error: Encountered \
+     invalid opcode: 15; check `url` and `path` of [websocket] in the profile"
+)]
+#[case::sends_nothing_after_101(
+    Fake::UpgradesThenSilent,
+    "the websocket service takes a good connection, and nothing that is published reaches it; check that [redis] of the \
+     profile is the Redis that it listens to, and [backplane] its channel"
+)]
+#[case::closes_after_101(
+    Fake::UpgradesThenCloses,
+    "the websocket service does not keep a good connection: the connection failed: WebSocket protocol error: Connection \
+     reset without closing handshake; check `url` and `path` of [websocket] in the profile"
+)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_service_that_is_none_is_told(#[case] fake: Fake, #[case] message: &str) {
+    let redis = RedisServer::start().await.unwrap();
+    let at = format!("127.0.0.1:{}", fake.serve().await);
+    let profile = of_websocket(&format!("ws://{at}"), "tcp", redis.url(), &any_secret());
+    let verified = verify(&profile, &[], &[]).await;
+    verified.is_one_message(&message.replace("URL", &at));
+}
+
+#[rstest]
+#[case::nobody_there(
+    Fake::Nobody,
+    "redis://URL cannot be reached: Connection refused (os error 111); check [redis] in p.toml"
+)]
+#[case::is_http(
+    Fake::Status500,
+    "what answers at redis://URL is no Redis; check [redis] in p.toml"
+)]
+#[case::never_answers(
+    Fake::Silent,
+    "redis://URL gives a Redis client no answer in 10 s; check [redis] in p.toml"
+)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_none_is_told(#[case] fake: Fake, #[case] message: &str) {
+    let websocket = Fake::Status500.serve().await;
+    let at = format!("127.0.0.1:{}", fake.serve().await);
+    let redis = format!("redis://:hush@{at}");
+    let profile = of_websocket(
+        &format!("ws://127.0.0.1:{websocket}"),
+        "tcp",
+        &redis,
+        &any_secret(),
+    );
+    let verified = verify(&profile, &[], &[]).await;
+    verified.is_one_message(&message.replace("URL", &at));
+    assert!(!verified.said.contains("hush"), "{verified:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_wants_another_password_is_told() {
+    let system = reference().await;
+    let [websocket, _, redis] = authorities(&system);
+    let (websocket, redis) = (format!("ws://{websocket}"), format!("redis://{redis}"));
+    let wrong = redis.replace("redis://", "redis://:hush@");
+    for (url, words) in [
+        (&redis, "asks for a password, and its url has none"),
+        (&wrong, "refuses the user or the password of its url"),
+    ] {
+        let profile = of_websocket(&websocket, "/healthz", url, &token_of(&system));
+        let verified = verify(&profile, &[], &[]).await;
+        verified.is_one_message(&format!("{redis} {words}; check [redis] in p.toml"));
+        assert!(!verified.said.contains("hush"), "{verified:?}");
+    }
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_does_not_match_is_told() {
+    let system = reference().await;
+    let [websocket, gateway, _] = authorities(&system);
+    let redis = system.redis();
+    let advice = "check that it has the secret or key, the issuer, the audience and the algorithm of [token] in the \
+                  profile";
+
+    let profile = of_websocket(
+        &format!("ws://{websocket}"),
+        "/healthz",
+        redis.url(),
+        &any_secret(),
+    );
+    let verified = verify(&profile, &[], &[]).await;
+    let refuses = "the websocket service refuses a good token: the server closed the connection after close 1008 \
+                   {\"error_code\":\"AUTHENTICATION_ERROR\",\"message\":\"bad signature\",";
+    verified.is_one_message(refuses);
+    assert!(verified.said.contains(advice), "{verified:?}");
+
+    let profile = format!(
+        "[redis]\nurl = \"{}\"\n[gateway]\nurl = \"http://{gateway}\"\n{}",
+        redis.url(),
+        any_secret()
+    );
+    let verified = verify(&profile, &[], &[]).await;
+    verified.is_one_message(&format!(
+        "api-gateway refuses a good token: GET http://{gateway}/v1/batches/0.0/status gave 401 "
+    ));
+    assert!(verified.said.contains(advice), "{verified:?}");
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_port_of_another_part_is_told() {
+    let system = reference().await;
+    let [_, gateway, redis] = authorities(&system);
+    let token = token_of(&system);
+
+    let profile = of_websocket(
+        &format!("ws://{redis}"),
+        "/healthz",
+        system.redis().url(),
+        &token,
+    );
+    let verified = verify(&profile, &[], &[]).await;
+    verified.is_one_message(&format!(
+        "websocket-service cannot be used: GET ws://{redis}/healthz should answer 200 and gave no HTTP response: "
+    ));
+
+    let profile = of_websocket(
+        &format!("ws://{gateway}"),
+        "/healthz",
+        system.redis().url(),
+        &token,
+    );
+    let verified = verify(&profile, &[], &[]).await;
+    verified.is_one_message(
+        "the websocket service does not upgrade a connection with a good token: probe/1 should have got 101 and got 404; \
+         check `url` and `path` of [websocket] in the profile",
+    );
+    system.stop().await;
+}
