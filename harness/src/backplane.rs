@@ -1,4 +1,8 @@
 //! How messages get into Redis, as backend services publish them.
+//!
+//! - `command`: the program that does it where Redis cannot be reached from here
+
+mod command;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +15,7 @@ use uuid::Uuid;
 use crate::endpoint::Endpoint;
 use crate::scenario::{Failure, Outcome};
 use crate::system::{Part, System};
+use command::Publisher;
 
 /// How long Redis may take for one command.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -18,7 +23,12 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_millis(15);
 
 /// The way into Redis that all stages of a system share.
-pub(crate) struct Backplane(Mutex<MultiplexedConnection>);
+pub(crate) enum Backplane {
+    /// A connection.
+    Redis(Mutex<MultiplexedConnection>),
+    /// A program of the profile's.
+    Command(Publisher),
+}
 
 /// A message on its way, and its channel.
 pub(crate) type Publication = (String, Vec<u8>);
@@ -32,23 +42,45 @@ enum Trouble {
 }
 
 impl Backplane {
-    /// Connects to the system's Redis.
+    /// Connects to the system's Redis, or runs its program once.
     pub async fn open(system: &System) -> Outcome<Self> {
-        Ok(Self(Mutex::new(connection(system).await?)))
+        let profile = system.profile();
+        match (&profile.publish, system.redis()) {
+            (None, Some(redis)) => {
+                let connection = connection(system, &redis).await?;
+                Ok(Self::Redis(Mutex::new(connection)))
+            }
+            (Some(command), _) => {
+                let publisher = Publisher::new(command, profile)?;
+                publisher.publish(&to_nobody(system)).await?;
+                Ok(Self::Command(publisher))
+            }
+            (None, None) => Err(Failure::Bug("a system without a way into Redis".to_owned())),
+        }
     }
 
     /// Connects anew to a Redis that was started again.
     pub async fn reopen(&self, system: &System) -> Outcome {
-        let opened = connection(system).await?;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = opened;
+        if let (Self::Redis(shared), Some(redis)) = (self, system.redis()) {
+            let opened = connection(system, &redis).await?;
+            *shared.lock().unwrap_or_else(PoisonError::into_inner) = opened;
+        }
         Ok(())
     }
 
     /// Publishes `messages`, in order.
     pub async fn publish(&self, messages: &[Publication]) -> Outcome {
-        let mut redis = {
-            let shared = self.0.lock();
-            shared.unwrap_or_else(PoisonError::into_inner).clone()
+        let mut redis = match self {
+            Self::Redis(shared) => {
+                let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                shared.clone()
+            }
+            Self::Command(publisher) => {
+                for message in messages {
+                    publisher.publish(message).await?;
+                }
+                return Ok(());
+            }
         };
         let mut pipeline = redis::pipe();
         for (channel, bytes) in messages {
@@ -63,14 +95,12 @@ impl Backplane {
 }
 
 /// A connection to the system's Redis as soon as it answers; one that somebody else started has to at once.
-async fn connection(system: &System) -> Outcome<MultiplexedConnection> {
-    let endpoint = system.redis();
+async fn connection(system: &System, endpoint: &Endpoint) -> Outcome<MultiplexedConnection> {
     let deadline = Instant::now() + DEADLINE;
-    // Nobody listens there; it asks for the same permissions as what will be published.
-    let channel = system.channel(&Uuid::new_v4().to_string());
-    let advice = format!("; check [redis] in {}", system.profile_file());
+    let first = to_nobody(system);
+    let advice = format!("; check [redis] in {}", system.profile().file);
     loop {
-        let words = match connect(&endpoint, &channel).await {
+        let words = match connect(endpoint, &first).await {
             Ok(connection) => return Ok(connection),
             Err(Trouble::NotYet(words)) if system.starts(Part::Redis) => words,
             Err(Trouble::NotYet(words)) => {
@@ -90,8 +120,17 @@ async fn connection(system: &System) -> Outcome<MultiplexedConnection> {
     }
 }
 
-/// A connection on which a first message to `channel` was taken.
-async fn connect(endpoint: &Endpoint, channel: &str) -> Result<MultiplexedConnection, Trouble> {
+/// A message that nobody listens for. It needs the same permissions as those that somebody does.
+fn to_nobody(system: &System) -> Publication {
+    let channel = system.channel(&Uuid::new_v4().to_string());
+    (channel, b"{}".to_vec())
+}
+
+/// A connection on which a first message was taken.
+async fn connect(
+    endpoint: &Endpoint,
+    (channel, message): &Publication,
+) -> Result<MultiplexedConnection, Trouble> {
     let trouble = |error: RedisError| match (error.kind(), error.code()) {
         (ErrorKind::AuthenticationFailed, _) => Trouble::Final(format!(
             "{endpoint} refuses the user or the password of its url"
@@ -119,7 +158,7 @@ async fn connect(endpoint: &Endpoint, channel: &str) -> Result<MultiplexedConnec
         tokio::spawn(driver);
         redis::cmd("PUBLISH")
             .arg(channel)
-            .arg("{}")
+            .arg(message.as_slice())
             .query_async::<i64>(&mut connection)
             .await
             .map_err(trouble)?;

@@ -27,8 +27,8 @@ pub struct Profile {
     pub file: String,
     /// Where commands run.
     pub folder: PathBuf,
-    /// Redis, which backend services publish in.
-    pub redis: Service,
+    /// Redis, which backend services publish in; none where only `publish` reaches it.
+    pub redis: Option<Service>,
     /// The websocket service, unless it is left out.
     pub websocket: Option<Service>,
     /// The API gateway, unless it is left out.
@@ -47,6 +47,8 @@ pub struct Profile {
     pub algorithm: jsonwebtoken::Algorithm,
     /// The channel that backend services publish to, with `{user_id}` in it.
     pub channel: String,
+    /// The program that publishes, with its arguments, which are templates; none where Redis is reached from here.
+    pub publish: Option<Vec<String>>,
     lacks: Vec<Capability>,
 }
 
@@ -111,6 +113,9 @@ pub enum Capability {
     /// A gateway that calls the stand-ins.
     #[serde(skip)]
     Downstreams,
+    /// Many messages can be published without a pause.
+    #[serde(skip)]
+    Bursts,
     /// Parts may be killed and started again.
     Faults,
     /// Limits can be set by the contract's environment variables.
@@ -148,13 +153,13 @@ impl Profile {
     /// Whether every part is the suite's own, so that the system can run in containers.
     pub fn is_reference(&self) -> bool {
         let own = |part: &Option<Service>| part.as_ref().is_some_and(|p| p.source == Source::Own);
-        self.redis.source == Source::Own && own(&self.websocket) && own(&self.gateway)
+        own(&self.redis) && own(&self.websocket) && own(&self.gateway)
     }
 
     /// The parts that are not left out, as the profile calls them.
     pub fn parts(&self) -> impl Iterator<Item = (&'static str, &Service)> {
         [
-            Some(("redis", &self.redis)),
+            self.redis.as_ref().map(|part| ("redis", part)),
             self.websocket.as_ref().map(|part| ("websocket", part)),
             self.gateway.as_ref().map(|part| ("gateway", part)),
         ]
@@ -177,6 +182,15 @@ impl Profile {
             matches!(part.source, Source::Url(_)).then_some(words)
         };
         match capability {
+            Capability::Bursts => self.publish.is_some().then(|| {
+                "[backplane] publishes by a command: a program a message is too slow for many"
+                    .to_owned()
+            }),
+            Capability::Faults if self.publish.is_some() => {
+                let words =
+                    "[backplane] publishes by a command: Redis cannot be stopped and reached again";
+                Some(words.to_owned())
+            }
             Capability::Websocket => missing(&self.websocket, "websocket"),
             Capability::Gateway => missing(&self.gateway, "gateway"),
             Capability::Downstreams => missing(&self.gateway, "gateway").or_else(|| {
@@ -211,11 +225,20 @@ impl fmt::Display for Capability {
             Self::Websocket => "websocket",
             Self::Gateway => "gateway",
             Self::Downstreams => "downstreams",
+            Self::Bursts => "bursts",
             Self::Faults => "faults",
             Self::Settings => "settings",
             Self::Logs => "logs",
             Self::Origin => "origin",
         })
+    }
+}
+
+/// What is run as `name`: a relative path is one from `folder`, a bare name is looked for as a shell would.
+pub(crate) fn program(folder: &Path, name: &str) -> PathBuf {
+    match name.contains('/') {
+        true => folder.join(name),
+        false => name.into(),
     }
 }
 
@@ -237,6 +260,7 @@ mod tests {
             Capability::Websocket,
             Capability::Gateway,
             Capability::Downstreams,
+            Capability::Bursts,
             Capability::Faults,
             Capability::Settings,
             Capability::Logs,
@@ -259,6 +283,11 @@ mod tests {
         "[redis]\nurl = \"redis://h\"\n[websocket]",
         Capability::Faults,
         "what is at a url cannot be stopped, started or set up by the harness: [redis]"
+    )]
+    #[case::out_of_reach(
+        "[websocket]\nurl = \"ws://h\"\n[backplane]\npublish = [\"p\", \"{channel}\"]",
+        Capability::Faults,
+        "[backplane] publishes by a command: Redis cannot be stopped and reached again"
     )]
     #[case::gateway_elsewhere(
         "[redis]\nurl = \"redis://h\"\n[gateway]\nurl = \"http://h\"",

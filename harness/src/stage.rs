@@ -16,7 +16,7 @@ use contract::rules::Service;
 use uuid::Uuid;
 
 use crate::audit::Audit;
-use crate::backplane::Backplane;
+use crate::backplane::{Backplane, Publication};
 use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::fixture::Message;
@@ -53,6 +53,8 @@ struct Inner {
     lines: Lines,
     mark: String,
     state: Mutex<State>,
+    /// Held by whoever publishes.
+    publishing: tokio::sync::Mutex<()>,
 }
 
 struct State {
@@ -112,6 +114,7 @@ impl Stage {
             lines,
             mark,
             state: Mutex::new(state),
+            publishing: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -223,7 +226,7 @@ impl Stage {
                 publications.push((channel.clone(), bytes.clone()));
             }
         }
-        self.0.lines.backplane.publish(&publications).await
+        self.send(&publications).await
     }
 
     /// Writes a sentence into the lane of actor `name`.
@@ -275,6 +278,12 @@ impl Stage {
         let recorder = Recorder::default();
         state.lanes.push((name.to_owned(), actor, recorder.clone()));
         recorder
+    }
+
+    /// Publishes `publications`, after those that were published before.
+    async fn send(&self, publications: &[Publication]) -> Outcome {
+        let _turn = self.0.publishing.lock().await;
+        self.0.lines.backplane.publish(publications).await
     }
 
     fn fresh_id(&self) -> String {

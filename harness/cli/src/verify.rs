@@ -203,7 +203,9 @@ async fn verify(
         if let Some(endpoint) = &system.gateway {
             println!("  api gateway        {endpoint}");
         }
-        println!("  redis              {}", system.redis().url());
+        if let Some(redis) = system.redis() {
+            println!("  redis              {}", redis.url());
+        }
         if let Some(secret) = system.issuer.secret() {
             println!("  JWT secret         {secret}");
         }

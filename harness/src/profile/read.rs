@@ -79,15 +79,22 @@ struct Token {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Backplane {
+    #[serde(default = "ws_user_id")]
     channel: String,
+    publish: Option<Vec<String>>,
 }
 
 impl Default for Backplane {
     fn default() -> Self {
         Self {
-            channel: "ws:{user_id}".to_owned(),
+            channel: ws_user_id(),
+            publish: None,
         }
     }
+}
+
+fn ws_user_id() -> String {
+    "ws:{user_id}".to_owned()
 }
 
 fn healthz() -> String {
@@ -151,16 +158,22 @@ struct Part<'a> {
 impl Text<'_> {
     fn profile(&self, file: File, folder: &Path) -> Result<Profile, FixtureError> {
         let trust = self.trust(&file, folder)?;
-        let redis = file.redis.unwrap_or_default();
-        let redis = self.service(Part {
-            section: "redis",
-            url: redis.url,
-            command: redis.command,
-            image: redis.image,
-            environment: redis.environment,
-            ready: "tcp".to_owned(),
-            trust: trust.as_ref(),
-        })?;
+        let publish = self.publish(file.backplane.publish)?;
+        let redis = match file.redis {
+            None if publish.is_some() => None,
+            redis => Some(redis.unwrap_or_default()),
+        };
+        let redis = redis.map(|redis| {
+            self.service(Part {
+                section: "redis",
+                url: redis.url,
+                command: redis.command,
+                image: redis.image,
+                environment: redis.environment,
+                ready: "tcp".to_owned(),
+                trust: trust.as_ref(),
+            })
+        });
         let path = file
             .websocket
             .as_ref()
@@ -195,7 +208,7 @@ impl Text<'_> {
         let profile = Profile {
             file: self.name.to_owned(),
             folder: folder.to_owned(),
-            redis,
+            redis: redis.transpose()?,
             websocket: websocket.transpose()?,
             gateway: gateway.transpose()?,
             path,
@@ -205,6 +218,7 @@ impl Text<'_> {
             key,
             algorithm,
             channel: file.backplane.channel,
+            publish,
             lacks: file.lacks,
         };
         self.check_together(&profile)?;
@@ -220,14 +234,29 @@ impl Text<'_> {
             return Err(self.wrong("", "", problem));
         }
         for (section, part) in profile.parts() {
-            if at_url(part) && !at_url(&profile.redis) {
+            if at_url(part) && profile.redis.as_ref().is_some_and(|redis| !at_url(redis)) {
                 let problem = "a part at a url has a Redis already, and messages must be published there: \
-                               give [redis] its url";
+                               give [redis] its url, or [backplane] a command as publish and no [redis]";
                 return Err(self.wrong(section, "url", problem));
             }
             if at_url(part) && section != "redis" && profile.key.is_none() {
                 let problem = "a part at a url checks tokens with a secret of its own: give it as secret of [token]";
                 return Err(self.wrong(section, "url", problem));
+            }
+            if profile.redis.is_none() {
+                let arguments = match &part.source {
+                    Source::Command(command) => command.as_slice(),
+                    _ => &[],
+                };
+                let templates = part.environment.values().chain(arguments);
+                let mut names = templates.flat_map(|template| template::names(template));
+                if let Some(name) = names.find(|name| name.starts_with("redis_")) {
+                    let problem = format!(
+                        "{{{name}}}: there is no Redis that the harness knows of; give [redis] its url, or the service the \
+                         address itself"
+                    );
+                    return Err(self.wrong(section, "environment", problem));
+                }
             }
             let templates = part.environment.values();
             let uses_secret = templates
@@ -245,6 +274,15 @@ impl Text<'_> {
             let problem =
                 "the stand-ins have fixed ports only for a gateway at a url: leave the section out";
             return Err(self.wrong("standins", "", problem));
+        }
+        if profile.publish.is_some()
+            && profile
+                .redis
+                .as_ref()
+                .is_some_and(|redis| redis.source == Source::Own)
+        {
+            let problem = "a program cannot know where the suite's own Redis is: leave [redis] out, or leave publish out";
+            return Err(self.wrong("backplane", "publish", problem));
         }
         if template::names(&profile.channel).collect::<Vec<_>>() != ["user_id"] {
             let problem = format!(
@@ -287,7 +325,7 @@ impl Text<'_> {
             _ => &[],
         };
         for template in part.environment.values().chain(arguments) {
-            self.check_names(template)?;
+            self.check_names(template, &template::NAMES)?;
         }
         if matches!(source, Source::Command(_)) {
             let mut templates = part.environment.values().chain(arguments);
@@ -434,10 +472,34 @@ impl Text<'_> {
         }
     }
 
-    fn check_names(&self, template: &str) -> Result<(), FixtureError> {
+    /// The program that publishes, checked.
+    fn publish(&self, command: Option<Vec<String>>) -> Result<Option<Vec<String>>, FixtureError> {
+        let Some(command) = command else {
+            return Ok(None);
+        };
+        let wrong = |problem: &str| Err(self.wrong("backplane", "publish", problem));
+        if command.first().is_none_or(String::is_empty) {
+            return wrong(
+                "a command is the program and its arguments, as in [\"publish.sh\", \"{channel}\"]",
+            );
+        }
+        for word in &command {
+            self.check_names(word, &["channel"])?;
+        }
+        let mut arguments = command.iter().skip(1);
+        if !arguments.any(|word| template::names(word).next().is_some()) {
+            return wrong(
+                "nothing tells the program where to publish: {channel} belongs into an argument",
+            );
+        }
+        Ok(Some(command))
+    }
+
+    /// Whether the names in `template` are all of `known`.
+    fn check_names(&self, template: &str, known: &[&str]) -> Result<(), FixtureError> {
         for name in template::names(template) {
-            if !template::NAMES.contains(&name) {
-                let suggestion = nearest(name, template::NAMES)
+            if !known.contains(&name) {
+                let suggestion = nearest(name, known.iter().copied())
                     .map(|name| format!("; did you mean {{{name}}}?"))
                     .unwrap_or_default();
                 let word = format!("{{{name}}}");
@@ -580,7 +642,7 @@ mod tests {
     #[case::whose_redis(
         "[websocket]\nurl = \"ws://h\"",
         "p.toml:2: [websocket] url: a part at a url has a Redis already, and messages must be published there: give \
-         [redis] its url"
+         [redis] its url, or [backplane] a command as publish and no [redis]"
     )]
     #[case::whose_secret(
         "[redis]\nurl = \"redis://h\"\n[websocket]\nurl = \"ws://h\"",
@@ -597,6 +659,28 @@ mod tests {
     #[case::channel(
         "[websocket]\n[backplane]\nchannel = \"ws:{user}\"",
         "p.toml:3: [backplane] channel: a channel holds {user_id} once and no other name in braces; it is \"ws:{user}\""
+    )]
+    #[case::empty_publish(
+        "[websocket]\n[backplane]\npublish = []",
+        "p.toml:3: [backplane] publish: a command is the program and its arguments, as in [\"publish.sh\", \"{channel}\"]"
+    )]
+    #[case::publish_anywhere(
+        "[websocket]\n[backplane]\npublish = [\"x\"]",
+        "p.toml:3: [backplane] publish: nothing tells the program where to publish: {channel} belongs into an argument"
+    )]
+    #[case::publish_where(
+        "[websocket]\n[backplane]\npublish = [\"x\", \"{chanel}\"]",
+        "p.toml:3: {chanel} stands for nothing; did you mean {channel}?"
+    )]
+    #[case::publish_in_the_suites_own(
+        "[redis]\n[websocket]\n[backplane]\npublish = [\"x\", \"{channel}\"]",
+        "p.toml:4: [backplane] publish: a program cannot know where the suite's own Redis is: leave [redis] out, or leave \
+         publish out"
+    )]
+    #[case::redis_unknown(
+        "[websocket]\nenvironment.R = \"{redis_url}\"\n[backplane]\npublish = [\"x\", \"{channel}\"]",
+        "p.toml:2: [websocket] environment: {redis_url}: there is no Redis that the harness knows of; give [redis] its \
+         url, or the service the address itself"
     )]
     #[case::ports_for_nobody(
         "[websocket]\n[standins]\naggregator_port = 1\nfiles_port = 2\nclasses_port = 3\norchestrator_port = 4",

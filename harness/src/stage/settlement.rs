@@ -152,7 +152,7 @@ impl Stage {
         if nonces.is_empty() {
             return Ok(());
         }
-        self.0.lines.backplane.publish(&publications).await?;
+        self.send(&publications).await?;
         let nonces = &nonces;
         let arrivals = open.iter().map(|client| async move {
             let words = client.until_fence(&nonces[client.user()]).await.err()?;

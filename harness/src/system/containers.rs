@@ -133,7 +133,7 @@ pub(super) async fn start(
         return Err(error);
     }
     let addresses = Addresses {
-        redis: Endpoint::redis(addresses[0], Some(redis_password)),
+        redis: Some(Endpoint::redis(addresses[0], Some(redis_password))),
         websocket: Some(Endpoint::http(addresses[1])),
         gateway: Some(Endpoint::http(addresses[2])),
     };

@@ -45,6 +45,7 @@ use crate::profile::{Profile, Ready, Service, Source, template};
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
 use crate::token::{Issuer, Key};
+pub(crate) use children::Guardian;
 use log::Log;
 pub use log::Mark;
 pub(crate) use part::EXIT_DEADLINE;
@@ -92,7 +93,7 @@ pub struct System {
     pub redis_password: String,
     /// Where the parts run.
     pub runtime: Runtime,
-    redis: Mutex<Endpoint>,
+    redis: Mutex<Option<Endpoint>>,
     profile: Profile,
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
@@ -100,7 +101,7 @@ pub struct System {
 
 /// The parts as this process reaches them.
 struct Addresses {
-    redis: Endpoint,
+    redis: Option<Endpoint>,
     websocket: Option<Endpoint>,
     gateway: Option<Endpoint>,
 }
@@ -142,8 +143,8 @@ impl System {
         system.until_ready().await
     }
 
-    /// Redis as this process reaches it now.
-    pub fn redis(&self) -> Endpoint {
+    /// Redis as this process reaches it now, if it does.
+    pub fn redis(&self) -> Option<Endpoint> {
         let redis = self.redis.lock().unwrap_or_else(PoisonError::into_inner);
         redis.clone()
     }
@@ -158,9 +159,9 @@ impl System {
         )
     }
 
-    /// The profile's file, as messages call it.
-    pub(crate) fn profile_file(&self) -> &str {
-        &self.profile.file
+    /// What the system was started from.
+    pub(crate) fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     /// Whether this is the reference system, whole.
@@ -182,7 +183,7 @@ impl System {
     /// Whether the harness starts `part`: one of somebody else's runs already.
     pub fn starts(&self, part: Part) -> bool {
         let service = match part {
-            Part::Redis => Some(&self.profile.redis),
+            Part::Redis => self.profile.redis.as_ref(),
             Part::WebsocketService | Part::SecondWebsocketService => {
                 self.profile.websocket.as_ref()
             }

@@ -92,7 +92,7 @@ impl System {
     pub async fn start_redis(&self) -> Result<(), String> {
         if let Some(address) = self.parts().await?.start_redis().await? {
             let redis = Endpoint::redis(address, Some(&self.redis_password));
-            *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = redis;
+            *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = Some(redis);
         }
         Ok(())
     }

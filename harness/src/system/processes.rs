@@ -11,7 +11,7 @@ use super::log::Log;
 use super::redis_package::{self, RedisProgram};
 use super::{Addresses, Exit, Part, Program, StartError, Surroundings};
 use crate::endpoint::Endpoint;
-use crate::profile::{Profile, Service, Source};
+use crate::profile::{self, Profile, Service, Source};
 
 /// The suite's own programs, as far as a profile needs them.
 pub(super) struct Executables {
@@ -55,7 +55,7 @@ impl Executables {
             true => Some(binaries::build(say).await?),
             false => None,
         };
-        let redis = match own(&profile.redis) {
+        let redis = match profile.redis.as_ref().is_some_and(own) {
             true => Some(redis_package::provide(say).await?),
             false => None,
         };
@@ -75,7 +75,8 @@ pub(super) async fn start(
     let [redis_port, websocket_port, gateway_port] = ports;
     let (redis_endpoint, redis) = redis(executables, profile, redis_port, redis_password);
     let [websocket, gateway] = plan(&Surroundings {
-        redis_url: redis_endpoint.url().to_owned(),
+        redis_url: (redis_endpoint.as_ref())
+            .map_or_else(String::new, |redis| redis.url().to_owned()),
         redis_password: redis_password.to_owned(),
         standin_host: "127.0.0.1".to_owned(),
         websocket_port,
@@ -111,7 +112,7 @@ pub(super) async fn start(
         let Some(start) = start else { continue };
         if let Err(error) = children.spawn(part.name(), start.command()).await {
             children.stop().await;
-            let program = start.program();
+            let program = start.program().display().to_string();
             return Err(StartError(format!(
                 "failed to run {part}: {program}: {error}"
             )));
@@ -127,31 +128,34 @@ pub(super) async fn start(
     ))
 }
 
-/// Where Redis will be, and how it is started, if it is.
+/// Where Redis will be, if it is of the system, and how it is started, if it is.
 fn redis(
     executables: &Executables,
     profile: &Profile,
     port: u16,
     password: &str,
-) -> (Endpoint, Option<Start>) {
+) -> (Option<Endpoint>, Option<Start>) {
+    let Some(service) = &profile.redis else {
+        return (None, None);
+    };
     let local =
         |password: Option<&str>| Endpoint::redis((Ipv4Addr::LOCALHOST, port).into(), password);
-    match (&profile.redis.source, &executables.redis) {
-        (Source::Url(endpoint), _) => (endpoint.clone(), None),
+    match (&service.source, &executables.redis) {
+        (Source::Url(endpoint), _) => (Some(endpoint.clone()), None),
         (Source::Own, Some(redis)) => {
             let start = Start::OwnRedis {
                 redis: redis.clone(),
                 port,
                 password: password.to_owned(),
             };
-            (local(Some(password)), Some(start))
+            (Some(local(Some(password))), Some(start))
         }
         _ => {
             let values = [
                 ("port", port.to_string()),
                 ("redis_password", password.to_owned()),
             ];
-            let program = Program::of(Part::Redis.name(), &profile.redis, port, &values);
+            let program = Program::of(Part::Redis.name(), service, port, &values);
             // One that is told no password asks for none.
             let told = program.as_ref().is_some_and(|program| {
                 let values = program.environment.iter().map(|(_, value)| value);
@@ -163,7 +167,7 @@ fn redis(
             });
             let folder = profile.folder.clone();
             let start = program.map(|program| Start::Command { folder, program });
-            (local(told.then_some(password)), start)
+            (Some(local(told.then_some(password))), start)
         }
     }
 }
@@ -242,15 +246,15 @@ impl Start {
         }
     }
 
-    /// What is run: a relative path is one from the profile's folder, a bare name is looked for as a shell would.
-    fn program(&self) -> String {
+    /// What is run.
+    fn program(&self) -> PathBuf {
         match self {
-            Self::OwnRedis { redis, .. } => redis.program.display().to_string(),
-            Self::OwnService { path, .. } => path.display().to_string(),
-            Self::Command { folder, program } => match program.command.first() {
-                Some(name) if name.contains('/') => folder.join(name).display().to_string(),
-                name => name.cloned().unwrap_or_default(),
-            },
+            Self::OwnRedis { redis, .. } => redis.program.clone(),
+            Self::OwnService { path, .. } => path.clone(),
+            Self::Command { folder, program } => {
+                let name = program.command.first();
+                profile::program(folder, name.map_or("", String::as_str))
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Once to each connection, in order, to nobody else.
 
 use harness::fixture::{self, FixtureError, Message};
+use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario};
 use harness::stage::Stage;
 
@@ -58,7 +59,8 @@ pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
             "a thousand messages in a row arrive in order, each once",
             thousand_in_order,
         )
-        .proves(["delivery.in-order", "delivery.once-per-connection"]),
+        .proves(["delivery.in-order", "delivery.once-per-connection"])
+        .needs([Capability::Bursts]),
         Scenario::new(
             "notifications/delivery/bytes-untouched",
             "the service is a pure router: whatever JSON is published arrives byte for byte",

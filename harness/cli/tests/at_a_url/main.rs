@@ -34,11 +34,8 @@ fn token_of(system: &System) -> String {
 
 /// `host:port` of both services and Redis.
 fn authorities(system: &System) -> [String; 3] {
-    [
-        system.websocket.as_ref().unwrap().authority(),
-        system.gateway.as_ref().unwrap().authority(),
-        system.redis().authority(),
-    ]
+    [&system.websocket, &system.gateway, &system.redis()]
+        .map(|endpoint| endpoint.as_ref().unwrap().authority())
 }
 
 /// A profile of a websocket service alone.
@@ -77,6 +74,51 @@ async fn a_system_behind_tls_is_verified() {
     ] {
         assert!(verified.printed.contains(part), "{verified:?}");
     }
+    system.stop().await;
+}
+
+/// What a team might have: a script that takes a message to a Redis which is out of the harness' reach.
+fn publish_script(system: &System) -> String {
+    let redis = system.redis().unwrap().authority();
+    let (host, port) = redis.split_once(':').unwrap();
+    let password = &system.redis_password;
+    format!(
+        r#"LC_ALL=C
+message=$(cat; printf .); message=${{message%.}}
+exec 3<>/dev/tcp/{host}/{port}
+printf '*2\r\n$4\r\nAUTH\r\n${}\r\n{password}\r\n' >&3
+printf '*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n' ${{#1}} "$1" ${{#message}} "$message" >&3
+read -r answer <&3
+case $answer in +OK*) ;; *) echo "$answer" >&2; exit 1 ;; esac
+read -r answer <&3
+case $answer in :*) ;; *) echo "$answer" >&2; exit 1 ;; esac
+"#,
+        password.len()
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_whose_redis_is_out_of_reach_is_verified_by_a_program_that_publishes() {
+    let system = reference().await;
+    let [websocket, ..] = authorities(&system);
+    let profile = format!(
+        "[websocket]\nurl = \"ws://{websocket}\"\n[backplane]\npublish = [\"bash\", \"publish.sh\", \"{{channel}}\"]\n{}",
+        token_of(&system)
+    );
+    let script = publish_script(&system);
+    let filters = ["notifications/delivery", "notifications/connections"];
+    let verified = verify(&profile, &[("publish.sh", &script)], &filters).await;
+    assert_eq!(verified.status, 0, "{verified:?}");
+    assert!(
+        verified.printed.contains(" passed, 0 failed"),
+        "{verified:?}"
+    );
+
+    let script = script.replace(&system.redis_password, "hush");
+    let verified = verify(&profile, &[("publish.sh", &script)], &filters).await;
+    verified.is_one_message(
+        "`publish` of [backplane] in p.toml failed: bash: exit status: 1: -WRONGPASS",
+    );
     system.stop().await;
 }
 
@@ -226,7 +268,7 @@ async fn a_redis_that_wants_another_password_is_told() {
 async fn a_secret_that_does_not_match_is_told() {
     let system = reference().await;
     let [websocket, gateway, _] = authorities(&system);
-    let redis = system.redis();
+    let redis = system.redis().unwrap();
     let advice = "check that it has the secret or key, the issuer, the audience and the algorithm of [token] in the \
                   profile";
 
@@ -264,7 +306,7 @@ async fn the_port_of_another_part_is_told() {
     let profile = of_websocket(
         &format!("ws://{redis}"),
         "/healthz",
-        system.redis().url(),
+        system.redis().unwrap().url(),
         &token,
     );
     let verified = verify(&profile, &[], &[]).await;
@@ -275,7 +317,7 @@ async fn the_port_of_another_part_is_told() {
     let profile = of_websocket(
         &format!("ws://{gateway}"),
         "/healthz",
-        system.redis().url(),
+        system.redis().unwrap().url(),
         &token,
     );
     let verified = verify(&profile, &[], &[]).await;
