@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::endpoint::{Endpoint, Stream};
+use crate::error_shape::ErrorShape;
 use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
 use crate::http::{Reply, owned};
 use crate::scenario::{Failure, Outcome, ensure};
@@ -34,6 +35,8 @@ pub struct Handshake {
     pub path: String,
     /// The same as it is sent.
     pub target: String,
+    /// What the server's errors look like.
+    pub errors: ErrorShape,
     /// Header fields besides those of every upgrade.
     pub headers: Vec<(String, String)>,
 }
@@ -120,7 +123,10 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
                 status: parts.status.as_u16(),
                 headers: owned(&parts.headers),
                 body: body.unwrap_or_default(),
+                error: None,
             };
+            let error = handshake.errors.translate(&refusal, &json!({}));
+            let refusal = Reply { error, ..refusal };
             recorder.push(Entry::Response(refusal.shown()));
             Ok(Answer::Refused(refusal))
         }

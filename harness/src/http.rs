@@ -4,6 +4,9 @@
 
 mod wire;
 
+use std::borrow::Cow;
+
+use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::client::PATIENCE;
@@ -49,7 +52,7 @@ pub enum CallBody {
     /// No body.
     Empty,
     /// JSON.
-    Json(serde_json::Value),
+    Json(Value),
     /// Text.
     Text(String),
     /// multipart/form-data (RFC 7578).
@@ -65,6 +68,8 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// What it says in the contract's shape, where it is an error in another.
+    pub error: Option<Value>,
 }
 
 impl Call {
@@ -126,19 +131,51 @@ impl Reply {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON.
-    pub fn json(&self) -> Outcome<serde_json::Value> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+    /// The body as JSON, an error in the contract's shape.
+    pub fn json(&self) -> Outcome<Value> {
+        self.parsed().map_err(|error| {
             Failure::Broken(format!("the body is no JSON ({error}): {}", self.text()))
         })
     }
 
-    /// The response as a flow shows it.
+    /// The same; the error is what is wrong with the text.
+    pub(crate) fn parsed(&self) -> serde_json::Result<Value> {
+        match &self.error {
+            Some(error) => Ok(error.clone()),
+            None => serde_json::from_slice(&self.body),
+        }
+    }
+
+    /// The response as the contract's documents see it: an error in the contract's shape, which is JSON.
+    pub(crate) fn judged(&self) -> Cow<'_, Self> {
+        let Some(error) = &self.error else {
+            return Cow::Borrowed(self);
+        };
+        let mut judged = self.clone();
+        judged.body = error.to_string().into_bytes();
+        for (name, value) in &mut judged.headers {
+            if name == "content-type" {
+                *value = "application/json".to_owned();
+            }
+        }
+        Cow::Owned(judged)
+    }
+
+    /// The response as a flow shows it. Of an error's message, it shows that there is one.
     pub fn shown(&self) -> flow::Response {
+        let judged = self.judged();
+        let headers = judged.headers.iter();
+        let mut body = shown_body(&judged.body);
+        if let Body::Json(json) = &mut body
+            && let Some(message) = json.pointer_mut("/error/message")
+            && message.as_str().is_some_and(|text| !text.is_empty())
+        {
+            *message = "<text>".into();
+        }
         flow::Response {
             status: self.status,
-            headers: shown_headers(self.headers.iter().map(|(n, v)| (n.as_str(), v.as_str()))),
-            body: shown_body(&self.body),
+            headers: shown_headers(headers.map(|(n, v)| (n.as_str(), v.as_str()))),
+            body,
         }
     }
 }

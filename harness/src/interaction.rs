@@ -6,6 +6,7 @@ use contract::rules::Service;
 use serde_json::Value;
 use wiremock::ResponseTemplate;
 
+use crate::error_shape::ErrorShape;
 use crate::expectation;
 use crate::fixture::{self, Caller, Fixture, Interaction};
 use crate::flow::{self, Actor, Entry, Recorder};
@@ -72,7 +73,8 @@ impl Stage {
             .send_call(&teacher.name, Service::Gateway, &call)
             .await?;
         let mut problems = self.check_downstream(interaction, &values).await?;
-        problems.extend(check_reply(interaction, &values, &reply, &recorder));
+        let errors = &self.system().profile().errors;
+        problems.extend(check_reply(interaction, &values, errors, &reply, &recorder));
         ensure(problems.is_empty(), || {
             format!("{}: {}", fixture.path, problems.join("\n"))
         })?;
@@ -261,16 +263,31 @@ impl<'a> Arrived<'a> {
 fn check_reply(
     interaction: &Interaction,
     values: &Placeholders,
+    errors: &ErrorShape,
     reply: &Reply,
     recorder: &Recorder,
 ) -> Vec<String> {
     let expected = &interaction.response;
+    // Only an error of the gateway's own: what a service behind it says is passed on as it is.
+    let own = expected.json.as_ref().map(|json| &json["error"]);
+    let own = own.filter(|error| error["code"].is_string());
+    let details = own.map(|error| values.fill_json(&error["details"]));
+    let reply = &Reply {
+        error: details.and_then(|details| errors.translate(reply, &details)),
+        ..reply.clone()
+    };
     let mut shown = reply.shown();
     let text = reply.text();
     let mut problems = match &expected.matching {
         Some(matching) => check_by_rules(matching, expected, values, reply),
         None => check_exactly(expected, values, reply, &mut shown),
     };
+    if own.is_some() && reply.error.is_none() && *errors != ErrorShape::default() {
+        let code = &errors.code;
+        let sentence =
+            format!("the answer is no error with a code at {code}, as the profile has it: {text}");
+        problems.insert(0, sentence);
+    }
     problems.extend(check_absent(
         "the answer has",
         &expected.absent_headers,
@@ -322,7 +339,10 @@ fn check_by_rules(
     let actual = Response {
         status: reply.status,
         headers: reply.headers.iter().cloned().collect(),
-        body: Body::read(&reply.body, reply.header("content-type")),
+        body: match &reply.error {
+            Some(error) => Body::Json(error.clone()),
+            None => Body::read(&reply.body, reply.header("content-type")),
+        },
     };
     matching.response(&example, &actual)
 }
@@ -352,7 +372,7 @@ fn check_exactly(
     ));
     if let Some(json) = &expected.json {
         let json = values.fill_json(json);
-        match serde_json::from_slice(&reply.body) {
+        match reply.parsed() {
             Ok(actual) => {
                 let differences = expectation::differences(&json, &actual);
                 problems.extend(
@@ -494,6 +514,7 @@ mod tests {
             status: 200,
             headers: vec![("content-type".into(), "application/json".into())],
             body: body.to_string().into_bytes(),
+            error: None,
         };
         assert_eq!(
             check_by_rules(matching, &expected, &values, &reply),

@@ -14,6 +14,7 @@
 //!
 //! What they stand on:
 //! - [`endpoint`]: where a part is, and the way there, with TLS or without
+//! - [`error_shape`]: the gateway's errors in another shape than the contract's
 //! - [`profile`]: what is verified, and how each part of it is started or reached
 //! - [`system`]: Redis and the services, started in containers or as processes
 //! - [`contract`]: the contract's documents, read once
@@ -38,6 +39,7 @@ pub mod client;
 pub mod contract;
 pub mod coverage;
 pub mod endpoint;
+pub mod error_shape;
 pub mod expectation;
 pub mod fault;
 pub mod fixture;

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::endpoint::Endpoint;
+use crate::error_shape::ErrorShape;
 use crate::fixture::FixtureError;
 use crate::token::Key;
 
@@ -35,6 +36,10 @@ pub struct Profile {
     pub gateway: Option<Service>,
     /// Where the websocket service is asked for an upgrade.
     pub path: String,
+    /// Where the gateway's WebSocket was, which is gone, with `{client_id}` in it.
+    pub legacy_path: String,
+    /// What the gateway's errors look like.
+    pub errors: ErrorShape,
     /// Where the stand-ins listen for a gateway that somebody else started.
     pub standins: Option<StandInPorts>,
     /// `iss` of a good token.

@@ -19,6 +19,7 @@ use crate::audit::Audit;
 use crate::backplane::{Backplane, Publication};
 use crate::client::Client;
 use crate::endpoint::Endpoint;
+use crate::error_shape::ErrorShape;
 use crate::fixture::Message;
 use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
 use crate::http::Http;
@@ -178,6 +179,14 @@ impl Stage {
             Service::Gateway => Part::ApiGateway,
             Service::Websocket => Part::WebsocketService,
         })
+    }
+
+    /// What the errors of `service` look like.
+    fn errors(&self, service: Service) -> ErrorShape {
+        match service {
+            Service::Gateway => self.0.system.profile().errors.clone(),
+            Service::Websocket => ErrorShape::default(),
+        }
     }
 
     /// Publishes a message to `user`, as backend services do.

@@ -66,6 +66,7 @@ impl Http {
             status: head.status.as_u16(),
             headers: owned(&head.headers),
             body: body.to_bytes().to_vec(),
+            error: None,
         })
     }
 

@@ -11,6 +11,7 @@ use super::template;
 use super::{Capability, Profile, Ready, Service, Source, StandInPorts};
 use crate::backplane;
 use crate::endpoint::{Endpoint, Trust, of_scheme};
+use crate::error_shape::ErrorShape;
 use crate::fixture::{FixtureError, nearest, with_suggestion};
 use crate::token::Key;
 
@@ -63,6 +64,17 @@ struct Gateway {
     environment: BTreeMap<String, String>,
     #[serde(default = "healthz")]
     ready: String,
+    #[serde(default = "ws_v1_status")]
+    legacy_path: String,
+    error: Option<GatewayError>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GatewayError {
+    code: String,
+    message: Option<String>,
+    correlation_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -103,6 +115,10 @@ fn healthz() -> String {
 
 fn ws() -> String {
     "/ws".to_owned()
+}
+
+fn ws_v1_status() -> String {
+    "/ws/v1/status/{client_id}".to_owned()
 }
 
 fn hs256() -> String {
@@ -182,6 +198,14 @@ impl Text<'_> {
             let problem = format!("a path begins with / and has no query; it is {path:?}");
             return Err(self.wrong("websocket", "path", problem));
         }
+        let legacy_path =
+            (file.gateway.as_ref()).map_or_else(ws_v1_status, |part| part.legacy_path.clone());
+        if !legacy_path.starts_with('/') || legacy_path.contains('?') {
+            let problem = format!("a path begins with / and has no query; it is {legacy_path:?}");
+            return Err(self.wrong("gateway", "legacy_path", problem));
+        }
+        self.check_names(&legacy_path, &["client_id"])?;
+        let errors = self.errors(file.gateway.as_ref().and_then(|part| part.error.as_ref()))?;
         let websocket = file.websocket.map(|part| {
             self.service(Part {
                 section: "websocket",
@@ -212,6 +236,8 @@ impl Text<'_> {
             websocket: websocket.transpose()?,
             gateway: gateway.transpose()?,
             path,
+            legacy_path,
+            errors,
             standins: file.standins,
             issuer: file.token.issuer,
             audience: file.token.audience,
@@ -472,6 +498,31 @@ impl Text<'_> {
         }
     }
 
+    /// What the gateway's errors look like, checked.
+    fn errors(&self, error: Option<&GatewayError>) -> Result<ErrorShape, FixtureError> {
+        let Some(error) = error else {
+            return Ok(ErrorShape::default());
+        };
+        let shape = ErrorShape {
+            code: error.code.clone(),
+            message: error.message.clone(),
+            correlation_id: error.correlation_id.clone(),
+        };
+        for (key, pointer) in [
+            ("code", Some(&shape.code)),
+            ("message", shape.message.as_ref()),
+            ("correlation_id", shape.correlation_id.as_ref()),
+        ] {
+            if let Some(pointer) = pointer.filter(|pointer| !pointer.starts_with('/')) {
+                let problem = format!(
+                    "a JSON pointer begins with /, as in \"/error/code\"; it is {pointer:?}"
+                );
+                return Err(self.wrong("gateway.error", key, problem));
+            }
+        }
+        Ok(shape)
+    }
+
     /// The program that publishes, checked.
     fn publish(&self, command: Option<Vec<String>>) -> Result<Option<Vec<String>>, FixtureError> {
         let Some(command) = command else {
@@ -519,6 +570,8 @@ impl Text<'_> {
     /// An error at `key` of `section`, at the section where it has no such key, or in the file.
     fn wrong(&self, section: &str, key: &str, problem: impl Into<String>) -> FixtureError {
         let mut within = "";
+        // `[gateway.error]` may be written as `error.…` of `[gateway]`.
+        let (parent, child) = section.split_once('.').unwrap_or(("", section));
         let (mut of_section, mut of_key) = (None, None);
         for (number, line) in self.text.lines().enumerate() {
             let line = line.trim();
@@ -529,7 +582,11 @@ impl Text<'_> {
                 }
             }
             let is_key = |rest: &str| rest.trim_start().starts_with(['=', '.']);
-            if within == section && !key.is_empty() && line.strip_prefix(key).is_some_and(is_key) {
+            let is_it = |key: &str| line.strip_prefix(key).is_some_and(is_key);
+            if !key.is_empty()
+                && (within == section && is_it(key)
+                    || within == parent && is_it(&format!("{child}.{key}")))
+            {
                 of_key = of_key.or(Some(number + 1));
             }
         }
@@ -578,8 +635,8 @@ mod tests {
     )]
     #[case::unknown_key(
         "[redis]\n[gateway]\nreddy = \"tcp\"",
-        "p.toml:3: unknown field `reddy`, expected one of `url`, `command`, `image`, `environment`, `ready`; \
-         did you mean `ready`?"
+        "p.toml:3: unknown field `reddy`, expected one of `url`, `command`, `image`, `environment`, `ready`, \
+         `legacy_path`, `error`; did you mean `ready`?"
     )]
     #[case::another_type(
         "[websocket]\ncommand = \"run\"",
@@ -659,6 +716,22 @@ mod tests {
     #[case::channel(
         "[websocket]\n[backplane]\nchannel = \"ws:{user}\"",
         "p.toml:3: [backplane] channel: a channel holds {user_id} once and no other name in braces; it is \"ws:{user}\""
+    )]
+    #[case::legacy_path(
+        "[gateway]\nlegacy_path = \"/old/{client}\"",
+        "p.toml:2: {client} stands for nothing; did you mean {client_id}?"
+    )]
+    #[case::legacy_query(
+        "[gateway]\nlegacy_path = \"/old?id={client_id}\"",
+        "p.toml:2: [gateway] legacy_path: a path begins with / and has no query; it is \"/old?id={client_id}\""
+    )]
+    #[case::error_code(
+        "[gateway.error]\ncode = \"detail.code\"",
+        "p.toml:2: [gateway.error] code: a JSON pointer begins with /, as in \"/error/code\"; it is \"detail.code\""
+    )]
+    #[case::error_message(
+        "[gateway]\nerror.code = \"/code\"\nerror.message = \"text\"",
+        "p.toml:3: [gateway.error] message: a JSON pointer begins with /, as in \"/error/code\"; it is \"text\""
     )]
     #[case::empty_publish(
         "[websocket]\n[backplane]\npublish = []",

@@ -45,7 +45,7 @@ impl Stage {
         let (name, _, recorder) = self.client_lane(user);
         let path = format!("/ws?token={}", self.token(user));
         let endpoint = self.0.system.endpoint(Part::WebsocketService)?;
-        let target = self.0.system.target(&path);
+        let target = self.0.system.target(Service::Websocket, &path);
         RawClient::connect(name, &endpoint, path, &target, recorder).await
     }
 
@@ -143,10 +143,8 @@ impl Stage {
         Ok(Handshake {
             endpoint: self.endpoint(service)?,
             path: path.to_owned(),
-            target: match service {
-                Service::Gateway => path.to_owned(),
-                Service::Websocket => self.0.system.target(path),
-            },
+            target: self.0.system.target(service, path),
+            errors: self.errors(service),
             headers,
         })
     }
@@ -177,13 +175,17 @@ impl Stage {
             headers: &handshake.headers,
             body: &[],
         };
-        let reply = match &answer {
-            Answer::Upgraded(_) => rules::Reply {
+        let refusal = match &answer {
+            Answer::Upgraded(_) => None,
+            Answer::Refused(refusal) => Some(refusal.judged()),
+        };
+        let reply = match &refusal {
+            None => rules::Reply {
                 status: 101,
                 headers: &[],
                 body: &[],
             },
-            Answer::Refused(refusal) => rules::Reply {
+            Some(refusal) => rules::Reply {
                 status: refusal.status,
                 headers: &refusal.headers,
                 body: &refusal.body,

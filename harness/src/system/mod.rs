@@ -37,6 +37,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use contract::rules;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::endpoint::Endpoint;
@@ -61,6 +62,8 @@ pub use stock::Stock;
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
 const READY_INTERVAL: Duration = Duration::from_millis(15);
+/// Where the gateway's WebSocket was, before the client's id.
+const LEGACY: &str = "/ws/v1/status/";
 /// How long one of its answers may take.
 const READY_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -197,12 +200,20 @@ impl System {
         template::fill(&self.profile.channel, &[("user_id", user_id.to_owned())])
     }
 
-    /// The contract's `path` of the websocket service, `/ws…`, as this system has it.
-    pub fn target(&self, path: &str) -> String {
-        match path.strip_prefix("/ws") {
-            Some(rest) => format!("{}{rest}", self.profile.path.trim_end_matches('/')),
-            None => path.to_owned(),
-        }
+    /// The contract's `path` of `service` as this system has it.
+    pub fn target(&self, service: rules::Service, path: &str) -> String {
+        let elsewhere = match service {
+            rules::Service::Websocket => path.strip_prefix("/ws").map(|rest| {
+                let path = self.profile.path.trim_end_matches('/');
+                format!("{path}{rest}")
+            }),
+            rules::Service::Gateway => path.strip_prefix(LEGACY).map(|rest| {
+                let (client, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+                let values = [("client_id", client.to_owned())];
+                template::fill(&self.profile.legacy_path, &values) + query
+            }),
+        };
+        elsewhere.unwrap_or_else(|| path.to_owned())
     }
 
     /// Takes everything down and returns when it is gone. A second call does nothing.

@@ -1,9 +1,11 @@
 //! Systems that somebody else runs, good ones and bad ones: what `cargo verify` says about them, and how it ends.
 //!
+//! - `dialect`: a gateway with other errors than the contract's
 //! - `fake`: services that misbehave
 //! - `tls`: TLS in front of a service that has none
 //! - `verify`: the command line, run with a profile
 
+mod dialect;
 mod fake;
 mod tls;
 mod verify;
@@ -119,6 +121,48 @@ async fn a_system_whose_redis_is_out_of_reach_is_verified_by_a_program_that_publ
     verified.is_one_message(
         "`publish` of [backplane] in p.toml failed: bash: exit status: 1: -WRONGPASS",
     );
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_with_errors_of_another_shape_is_judged_on_status_and_code() {
+    let system = reference().await;
+    let [_, gateway, _] = authorities(&system);
+    let paths = dialect::Paths::default();
+    let port = dialect::serve(gateway, paths.clone()).await;
+    let profile = |errors: &str| {
+        format!(
+            "[redis]\nurl = \"{}\"\n[gateway]\nurl = \"http://127.0.0.1:{port}\"\nlegacy_path = \"/old/{{client_id}}\"\n\
+             {errors}\n{}",
+            system.redis().unwrap().url(),
+            token_of(&system)
+        )
+    };
+    for errors in [
+        "error.code = \"/detail/type\"",
+        "error.code = \"/detail/type\"\nerror.message = \"/detail/text\"\nerror.correlation_id = \"/trace\"",
+    ] {
+        let verified = verify(&profile(errors), &[], &[]).await;
+        assert_eq!(verified.status, 0, "{verified:?}");
+        assert!(verified.printed.contains("gateway/legacy"), "{verified:?}");
+    }
+    let asked = paths.all();
+    assert!(
+        asked.iter().any(|path| path.starts_with("/old/")),
+        "{asked:?}"
+    );
+    assert!(!asked.iter().any(|path| path.contains("/ws/")), "{asked:?}");
+
+    let one = ["gateway/classes/token_missing_get"];
+    let verified = verify(&profile("error.code = \"/detail/code\""), &[], &one).await;
+    assert_eq!(verified.status, 1, "{verified:?}");
+    let sentence =
+        "the answer is no error with a code at /detail/code, as the profile has it: {\"detail\":";
+    assert!(verified.printed.contains(sentence), "{verified:?}");
+    let verified = verify(&profile("error.code = \"/detail/text\""), &[], &one).await;
+    assert_eq!(verified.status, 1, "{verified:?}");
+    let sentence = "/error/code: expected \"AUTHENTICATION_ERROR\", got \"Something else.\"";
+    assert!(verified.printed.contains(sentence), "{verified:?}");
     system.stop().await;
 }
 
