@@ -242,8 +242,8 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> (Exercised, Res
 }
 
 /// Waits until the websocket service no longer closes a good connection with 1011, which is how it says that it has not
-/// yet reached Redis. One that serves nobody at all is no system to play scenarios on; whatever else it does is for the
-/// scenarios to judge.
+/// yet reached Redis. One that serves nobody, or to which nothing comes that is published, is no system to play scenarios
+/// on; whatever else it does is for the scenarios to judge.
 pub(crate) async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outcome {
     if system.websocket.is_none() {
         return Ok(());
@@ -258,10 +258,10 @@ pub(crate) async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outc
                 let _ = stage.settle().await;
                 match client.close_code() {
                     Some(UNAVAILABLE) => Ok(false),
-                    _ => client.ended().map_or_else(
-                        || delivered(system, &client),
-                        |words| Err(ended(&client, &words)),
-                    ),
+                    _ => match client.ended() {
+                        Some(words) => Err(ended(&client, &words)),
+                        None => delivered(&stage, &client).await.map(|()| true),
+                    },
                 }
             }
             Err(Failure::Broken(words)) => Err(Failure::System(format!(
@@ -299,11 +299,19 @@ fn ended(client: &Client, words: &str) -> Failure {
     })
 }
 
-/// Whether what was published has come, or why a system is none on which nothing does: of one that the suite did not set
-/// up itself, nobody can tell whether its service loses messages or listens to another Redis.
-fn delivered(system: &System, client: &Client) -> Outcome<bool> {
-    if system.is_reference() || !client.fences().is_empty() {
-        return Ok(true);
+/// Whether anything that is published comes, to a client to which nothing has come yet: of a system that the suite did
+/// not set up itself, nobody can tell whether its service loses everything or listens to another Redis.
+async fn delivered(stage: &Stage, client: &Client) -> Outcome {
+    if stage.system().is_reference() || !client.fences().is_empty() {
+        return Ok(());
+    }
+    // A service that subscribes too late loses what came first, and that is for the scenarios to judge.
+    let settled = stage.settle().await;
+    if !client.fences().is_empty() {
+        return Ok(());
+    }
+    if let Err(failure @ Failure::System(_)) = settled {
+        return Err(failure);
     }
     Err(Failure::System(
         "the websocket service takes a good connection, and nothing that is published reaches it; check that [redis] of \

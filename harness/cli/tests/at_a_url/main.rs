@@ -212,8 +212,7 @@ async fn the_wrong_one_of_two_schemes_is_told(#[case] scheme: &str, #[case] mess
 #[rstest]
 #[case::nobody_there(
     Fake::Nobody,
-    "websocket-service cannot be used: ws://URL cannot be reached: Connection refused (os error 111); check `url` and \
-     `ready` in p.toml"
+    "websocket-service cannot be used: ws://URL cannot be reached: Connection refused"
 )]
 #[case::answers_500(
     Fake::Status500,
@@ -262,10 +261,7 @@ async fn a_websocket_service_that_is_none_is_told(#[case] fake: Fake, #[case] me
 }
 
 #[rstest]
-#[case::nobody_there(
-    Fake::Nobody,
-    "redis://URL cannot be reached: Connection refused (os error 111); check [redis] in p.toml"
-)]
+#[case::nobody_there(Fake::Nobody, "redis://URL cannot be reached: Connection refused")]
 #[case::is_http(
     Fake::Status500,
     "what answers at redis://URL is no Redis; check [redis] in p.toml"
