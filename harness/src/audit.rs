@@ -6,10 +6,12 @@ use contract::rules::{Call, Reply, Service};
 use contract::{Rules, Violation};
 use serde_json::Value;
 
+use crate::breach::Breach;
+
 /// One stage's account.
 pub struct Audit {
     rules: &'static Rules,
-    violations: Vec<String>,
+    violations: Vec<Breach>,
     exercised: Exercised,
 }
 
@@ -76,6 +78,15 @@ impl Audience {
     }
 }
 
+impl Exercised {
+    /// Adds what was seen elsewhere.
+    pub fn add(&mut self, other: Self) {
+        self.routes.extend(other.routes);
+        self.closes.extend(other.closes);
+        self.messages.extend(other.messages);
+    }
+}
+
 impl Audit {
     /// An account of nothing yet.
     pub fn new(rules: &'static Rules) -> Self {
@@ -89,7 +100,7 @@ impl Audit {
     /// A notification that is published.
     pub fn published(&mut self, message: &Value) {
         let found = self.rules.message(message);
-        self.note("a message that the scenario publishes", found);
+        self.note("a message that the scenario publishes", found, &[]);
     }
 
     /// A text that `client` received.
@@ -99,15 +110,21 @@ impl Audit {
             Err(error) => vec![Violation {
                 pointer: String::new(),
                 problem: format!("is no JSON: {error}"),
+                field: None,
             }],
         };
-        self.note(&format!("a text that {client} received"), found);
+        self.note(&format!("a text that {client} received"), found, &[]);
     }
 
     /// A close that the service began.
     pub fn closed(&mut self, client: &str, code: u16, reason: &str) {
         let found = self.rules.close(code, reason);
-        self.note(&format!("the close of {client}"), found);
+        // A code that the contract does not have is what the scenario is about.
+        let promises: &[_] = match self.rules.closes_with(code) {
+            true => &["close.reason-is-json"],
+            false => &[],
+        };
+        self.note(&format!("the close of {client}"), found, promises);
         self.exercised.closes.insert(code);
     }
 
@@ -115,11 +132,15 @@ impl Audit {
     pub fn called(&mut self, service: Service, call: &Call<'_>, reply: &Reply<'_>) {
         let place = format!("{} {}", call.method, call.path);
         let found = self.rules.response(service, call, reply);
-        self.note(&format!("the answer to {place}"), found);
+        let promises: &[_] = match service {
+            Service::Gateway if reply.status >= 400 => &["errors.one-shape"],
+            _ => &[],
+        };
+        self.note(&format!("the answer to {place}"), found, promises);
         // What is meant to be refused is meant to be wrong.
         if (200..300).contains(&reply.status) {
             let found = self.rules.request(service, call);
-            self.note(&format!("the request {place}"), found);
+            self.note(&format!("the request {place}"), found, &[]);
         }
         if let Some(route) = self.rules.route(service, call, reply.status) {
             self.exercised.routes.insert(route);
@@ -129,7 +150,7 @@ impl Audit {
     /// A call that arrived at the service behind the gateway called `service`.
     pub fn arrived(&mut self, service: &str, call: &Call<'_>) {
         let found = self.rules.downstream(service, call);
-        self.note(&format!("the gateway's call of {service}"), found);
+        self.note(&format!("the gateway's call of {service}"), found, &[]);
     }
 
     /// Who was there when a message of type `event` was published, and how their connection went on.
@@ -138,8 +159,8 @@ impl Audit {
         self.exercised.messages.insert(entry);
     }
 
-    /// A sentence for each violation since the last call.
-    pub fn take_violations(&mut self) -> Vec<String> {
+    /// The violations since the last call.
+    pub fn take_violations(&mut self) -> Vec<Breach> {
         std::mem::take(&mut self.violations)
     }
 
@@ -148,10 +169,31 @@ impl Audit {
         &self.exercised
     }
 
-    fn note(&mut self, what: &str, found: Vec<Violation>) {
-        let sentences = found
-            .into_iter()
-            .map(|violation| format!("{what}: {violation}"));
-        self.violations.extend(sentences);
+    /// Enters what was `found`. It breaks one of `promises`, unless the contract's header field of that name says which.
+    fn note(&mut self, what: &str, found: Vec<Violation>, promises: &[&'static str]) {
+        let breaches = found.into_iter().map(|violation| {
+            let words = format!("{what}: {violation}");
+            match violation.field.as_deref() {
+                Some(name) => Breach::of(words, header_promises(name).iter().copied()),
+                None => Breach::of(words, promises.iter().copied()),
+            }
+        });
+        self.violations.extend(breaches);
+    }
+}
+
+/// The promises that a header field with this name, in small letters, is for; the last one is the general one.
+pub(crate) fn header_promises(name: &str) -> &'static [&'static str] {
+    match name {
+        "x-correlation-id" => &["correlation.made", "correlation.taken"],
+        "retry-after" => &["rate-limits.per-user"],
+        "allow" => &["errors.wrong-method"],
+        "x-user-id" => &[
+            "pipelines.caller-is-the-user",
+            "files.passed-on",
+            "classes.caller-is-the-user",
+        ],
+        name if name.starts_with("access-control-") => &["cors.configured-origins"],
+        _ => &[],
     }
 }

@@ -28,6 +28,8 @@ pub(crate) enum Backplane {
     Redis(Mutex<MultiplexedConnection>),
     /// A program of the profile's.
     Command(Publisher),
+    /// None: nobody listens. A gateway alone has no use for it.
+    Nowhere,
 }
 
 /// A message on its way, and its channel.
@@ -47,7 +49,7 @@ impl Backplane {
         let profile = system.profile();
         match (&profile.publish, system.redis()) {
             (None, Some(redis)) => {
-                let connection = connection(system, &redis).await?;
+                let connection = connection(system, redis).await?;
                 Ok(Self::Redis(Mutex::new(connection)))
             }
             (Some(command), _) => {
@@ -55,14 +57,14 @@ impl Backplane {
                 publisher.publish(&to_nobody(system)).await?;
                 Ok(Self::Command(publisher))
             }
-            (None, None) => Err(Failure::Bug("a system without a way into Redis".to_owned())),
+            (None, None) => Ok(Self::Nowhere),
         }
     }
 
     /// Connects anew to a Redis that was started again.
     pub async fn reopen(&self, system: &System) -> Outcome {
         if let (Self::Redis(shared), Some(redis)) = (self, system.redis()) {
-            let opened = connection(system, &redis).await?;
+            let opened = connection(system, redis).await?;
             *shared.lock().unwrap_or_else(PoisonError::into_inner) = opened;
         }
         Ok(())
@@ -80,6 +82,10 @@ impl Backplane {
                     publisher.publish(message).await?;
                 }
                 return Ok(());
+            }
+            Self::Nowhere => {
+                let words = "a message was to be published, and the profile has no Redis";
+                return Err(Failure::Bug(words.to_owned()));
             }
         };
         let mut pipeline = redis::pipe();

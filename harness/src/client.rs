@@ -5,49 +5,25 @@ use std::time::Duration;
 
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::handshake::client::Request as HandshakeRequest;
-use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::endpoint::{Endpoint, Stream};
-use crate::error_shape::ErrorShape;
-use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
-use crate::http::{Reply, owned};
+use crate::breach::Breaks;
+use crate::flow::{Entry, Frame, Recorder};
+use crate::handshake::Socket;
 use crate::scenario::{Failure, Outcome, ensure};
 
 /// The longest that a wait lasts: what has not come by then counts as not delivered. Nothing waits that long in a system
 /// that keeps the contract.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An upgrade request to be sent.
-#[derive(Clone, Debug)]
-pub struct Handshake {
-    /// The server.
-    pub endpoint: Endpoint,
-    /// The path with its query, as the contract and flows write it.
-    pub path: String,
-    /// The same as it is sent.
-    pub target: String,
-    /// What the server's errors look like.
-    pub errors: ErrorShape,
-    /// Header fields besides those of every upgrade.
-    pub headers: Vec<(String, String)>,
-}
-
-/// What became of an upgrade request.
-pub enum Answer {
-    /// The server switched protocols.
-    Upgraded(Box<WebSocketStream<Stream>>),
-    /// The server answered as to any other request.
-    Refused(Reply),
-}
+const REASON: &str = "close.reason-is-json";
+const VISIBLE: &str = "token.refusal-visible";
+const NOTHING_AFTER: &str = "token.nothing-after-refusal";
 
 /// An open or closed WebSocket connection. Clones are the same connection.
 #[derive(Clone)]
@@ -60,7 +36,7 @@ struct Inner {
     promised: usize,
     recorder: Recorder,
     seen: Arc<Seen>,
-    sink: tokio::sync::Mutex<SplitSink<WebSocketStream<Stream>, Message>>,
+    sink: tokio::sync::Mutex<SplitSink<Socket, Message>>,
     reader: JoinHandle<()>,
 }
 
@@ -84,74 +60,13 @@ struct State {
     closing: bool,
 }
 
-/// Sends `handshake` and records it with its answer.
-pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<Answer> {
-    let bug = |error: &dyn std::fmt::Display| Failure::Bug(format!("bad handshake: {error}"));
-    let endpoint = &handshake.endpoint;
-    // Whatever the scheme: the stream is there when it is needed, and has TLS if it should.
-    let url = format!("ws://{}{}", endpoint.authority(), handshake.target);
-    let mut request: HandshakeRequest = url.into_client_request().map_err(|e| bug(&e))?;
-    for (name, value) in &handshake.headers {
-        request.headers_mut().insert(
-            HeaderName::try_from(name.as_str()).map_err(|e| bug(&e))?,
-            HeaderValue::from_str(value).map_err(|e| bug(&e))?,
-        );
-    }
-    recorder.push(Entry::Request(Request {
-        method: "GET (upgrade)".into(),
-        path: handshake.path.clone(),
-        headers: handshake.headers.clone(),
-        body: Body::Empty,
-    }));
-    let stream = endpoint
-        .connect()
-        .await
-        .map_err(|error| Failure::System(error.to_string()))?;
-    let shake = tokio_tungstenite::client_async(request, stream);
-    match timeout(PATIENCE, shake).await {
-        Ok(Ok((stream, response))) => {
-            recorder.push(Entry::Response(Response {
-                status: response.status().as_u16(),
-                headers: Vec::new(),
-                body: Body::Empty,
-            }));
-            Ok(Answer::Upgraded(Box::new(stream)))
-        }
-        Ok(Err(Error::Http(response))) => {
-            let (parts, body) = response.into_parts();
-            let refusal = Reply {
-                status: parts.status.as_u16(),
-                headers: owned(&parts.headers),
-                body: body.unwrap_or_default(),
-                error: None,
-            };
-            let error = handshake.errors.translate(&refusal, &json!({}));
-            let refusal = Reply { error, ..refusal };
-            recorder.push(Entry::Response(refusal.shown()));
-            Ok(Answer::Refused(refusal))
-        }
-        Ok(Err(error)) => {
-            let words = format!(
-                "the answer to the upgrade of {} is no handshake: {error}",
-                handshake.path
-            );
-            Err(Failure::Broken(endpoint.explain(words).await))
-        }
-        Err(_) => Err(Failure::Broken(format!(
-            "no answer to the upgrade of {} in {} s",
-            handshake.path,
-            PATIENCE.as_secs()
-        ))),
-    }
-}
-
 impl Client {
     /// Takes over a connection and reads it to its end.
     pub(crate) fn start(
         name: &str,
         user: &str,
         (offered, promised): (usize, usize),
-        stream: WebSocketStream<Stream>,
+        stream: Socket,
         recorder: Recorder,
         is_fence: impl Fn(&[u8]) -> bool + Send + 'static,
     ) -> Self {
@@ -209,6 +124,16 @@ impl Client {
     /// The binary messages received so far. No service sends any: a notification is a text.
     pub fn binaries(&self) -> Vec<Vec<u8>> {
         self.0.seen.lock().binaries.clone()
+    }
+
+    /// The texts and binary messages sent so far.
+    pub fn sent(&self) -> Vec<Vec<u8>> {
+        let entries = self.0.recorder.entries().into_iter();
+        let bytes = entries.filter_map(|entry| match entry {
+            Entry::Sent(Frame::Text(bytes) | Frame::Binary(bytes)) => Some(bytes),
+            _ => None,
+        });
+        bytes.collect()
     }
 
     /// How the connection ended, if it has.
@@ -287,7 +212,7 @@ impl Client {
         let mut sink = self.0.sink.lock().await;
         sink.send(message).await.map_err(|error| {
             let ended = self.ended().unwrap_or_else(|| error.to_string());
-            Failure::Broken(format!("{} could not send: {ended}", self.name()))
+            Failure::broken(format!("{} could not send: {ended}", self.name()))
         })
     }
 
@@ -375,7 +300,11 @@ impl Client {
 
     /// Waits for the refusal of a bad token: 1008 at once, before which nothing else is sent. Returns the reason.
     pub async fn expect_refusal(&self) -> Outcome<Value> {
-        let reason = self.expect_close(1008, "AUTHENTICATION_ERROR").await?;
+        let reason = match self.expect_close(1008, "AUTHENTICATION_ERROR").await {
+            // It was refused, but not so that a browser can tell.
+            refused @ Err(_) if self.ended().is_some() => refused.breaks(VISIBLE)?,
+            refused => refused?,
+        };
         let before = {
             let state = self.0.seen.lock();
             state.texts.len() + state.fences.len() + state.binaries.len()
@@ -383,12 +312,13 @@ impl Client {
         ensure(before == 0, || {
             let name = self.name();
             format!("{name} was refused and should be sent nothing; it received {before} messages")
-        })?;
+        })
+        .breaks(NOTHING_AFTER)?;
         Ok(reason)
     }
 
-    /// Waits for the server to close with `code` and a JSON reason whose `error_code` is `error_code`, and for the end of
-    /// the connection. Returns the reason.
+    /// Waits for the server to close with `code` and a reason that names `error_code` or nothing, and for the end of the
+    /// connection. Returns the reason.
     pub async fn expect_close(&self, code: u16, error_code: &str) -> Outcome<Value> {
         let name = self.name();
         self.0.seen.lock().closing = true;
@@ -404,7 +334,7 @@ impl Client {
             format!("{expected}; {seen} after {} s", PATIENCE.as_secs())
         })?;
         let Some(Some((came, reason))) = close else {
-            return Err(Failure::Broken(format!(
+            return Err(Failure::broken(format!(
                 "{expected}; {}",
                 ended.unwrap_or_default()
             )));
@@ -412,12 +342,11 @@ impl Client {
         ensure(came == code, || {
             format!("{expected}; it was closed with {came} {reason}")
         })?;
-        // What else a reason has to be like is in the contract's documents, and audited with every close.
-        let json: Value = serde_json::from_str(&reason).unwrap_or_default();
-        ensure(json["error_code"] == error_code, || {
+        ensure(may_mean(&reason, error_code), || {
             format!("{expected}; the reason is {reason:?}")
-        })?;
-        Ok(json)
+        })
+        .breaks(REASON)?;
+        Ok(serde_json::from_str(&reason).unwrap_or_default())
     }
 
     /// Waits until `check` finds what it wants; `None` when that takes too long.
@@ -489,6 +418,31 @@ impl Seen {
     }
 }
 
+/// Whether a close with `reason` can be the one that is called `error_code`. A reason that is empty or no JSON names none:
+/// whether it may be so is in the contract's documents, and audited with every close.
+pub(crate) fn may_mean(reason: &str, error_code: &str) -> bool {
+    serde_json::from_str::<Value>(reason).map_or(true, |json| json["error_code"] == error_code)
+}
+
 fn find(text: &[u8], needle: &[u8]) -> bool {
     text.windows(needle.len()).any(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::named(r#"{"error_code":"IDLE_TIMEOUT","message":"m"}"#, true)]
+    #[case::of_another_close(r#"{"error_code":"SERVICE_SHUTDOWN","message":"m"}"#, false)]
+    #[case::of_none(r#"{"message":"m"}"#, false)]
+    #[case::empty("", true)]
+    #[case::for_the_audit_to_judge("going away", true)]
+    fn a_reason_is_held_against_the_close_that_is_expected(
+        #[case] reason: &str,
+        #[case] means: bool,
+    ) {
+        assert_eq!(may_mean(reason, "IDLE_TIMEOUT"), means);
+    }
 }

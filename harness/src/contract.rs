@@ -4,10 +4,11 @@ use std::sync::LazyLock;
 
 use contract::{Contract, Problem, Rules};
 
+use crate::data::data;
 use crate::fixture::FixtureError;
 
 static CONTRACT: LazyLock<Result<(Contract, Rules), Problem>> = LazyLock::new(|| {
-    let contract = Contract::of_folder(&crate::workspace().join("contracts"))?;
+    let contract = Contract::read(&data().contract()?)?;
     let rules = Rules::new(&contract)?;
     Ok((contract, rules))
 });

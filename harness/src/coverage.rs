@@ -7,7 +7,7 @@ use contract::Contract;
 use contract::model::Direction;
 
 use crate::audit::{Audience, Life};
-use crate::runner::Verdict;
+use crate::verdict::Verdict;
 
 /// What of the contract is exercised, and what never is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,15 +178,14 @@ impl Coverage {
 mod tests {
     use super::*;
     use crate::audit::Exercised;
+    use crate::scenario::Scenario;
 
     fn verdict(promises: &[&str], exercised: Exercised) -> Verdict {
+        let scenario = Scenario::new("area/name", "a sentence", |_| async { Ok(()) });
+        let scenario = scenario.proves(promises.to_vec());
         Verdict {
-            id: "area/name".into(),
-            title: "a sentence".into(),
-            fixture: None,
-            promises: promises.iter().map(|id| (*id).to_owned()).collect(),
             exercised,
-            result: Ok(()),
+            ..Verdict::of(&scenario, String::new(), Ok(()))
         }
     }
 

@@ -1,7 +1,7 @@
 //! Comparing JSON with what a fixture expects.
 //!
 //! An expected value is matched exactly, but for the strings `<uuid>`, `<timestamp>`, `<text>` and `<number>`, each of
-//! which stands for any value of its type.
+//! which stands for any value of its type. Whether an object may have more members is for the caller to say.
 
 use std::fmt;
 
@@ -33,10 +33,20 @@ impl fmt::Display for Difference {
     }
 }
 
+/// How a value that is not there is called. No JSON is written so.
+const NOTHING: &str = "nothing";
+
 /// Every difference between `actual` and `expected`, in the order of `expected`.
 pub fn differences(expected: &Value, actual: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     compare(expected, actual, "", &mut found);
+    found
+}
+
+/// The same where objects may have more members than are expected, as a schema allows that does not close them.
+pub fn shortfalls(expected: &Value, actual: &Value) -> Vec<Difference> {
+    let mut found = differences(expected, actual);
+    found.retain(|difference| difference.expected != NOTHING);
     found
 }
 
@@ -98,12 +108,12 @@ fn compare(expected: &Value, actual: &Value, pointer: &str, found: &mut Vec<Diff
         (Value::Object(expected), Value::Object(actual)) => {
             for (name, value) in expected {
                 if !actual.contains_key(name) {
-                    differ(&join(pointer, name), value.to_string(), "nothing".into());
+                    differ(&join(pointer, name), value.to_string(), NOTHING.into());
                 }
             }
             for (name, value) in actual {
                 if !expected.contains_key(name) {
-                    differ(&join(pointer, name), "nothing".into(), value.to_string());
+                    differ(&join(pointer, name), NOTHING.into(), value.to_string());
                 }
             }
             for (name, value) in expected {
@@ -178,6 +188,17 @@ mod tests {
             .map(Difference::to_string)
             .collect();
         assert_eq!(found, sentences);
+    }
+
+    #[test]
+    fn members_that_are_not_expected_are_no_shortfall() {
+        let expected = json!({"error": {"code": "<text>", "details": {}}});
+        let actual = json!({"error": {"code": 7, "details": {"reason": "nothing"}}, "more": null});
+        let found: Vec<String> = shortfalls(&expected, &actual)
+            .iter()
+            .map(Difference::to_string)
+            .collect();
+        assert_eq!(found, ["/error/code: expected \"<text>\", got 7"]);
     }
 
     #[test]

@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::client::{Answer, PATIENCE, shake_hands};
+use crate::client::PATIENCE;
 use crate::fixture::Service;
 use crate::flow::{Actor, Entry, Recorder};
+use crate::handshake::{Answer, shake_hands};
 use crate::http::Call;
+use crate::metrics;
 use crate::runner::until_accepting;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::stage::{Stage, User};
 use crate::standin::Trouble;
-use crate::system::Part;
+use crate::system::{EXIT_DEADLINE, Part};
 
+/// How long a program may take to find that it lacks a variable: on a busy machine an interpreter loads for seconds.
+const LOADING: Duration = Duration::from_secs(30);
 /// How often a metric is read while it is waited for.
 const METRIC_INTERVAL: Duration = Duration::from_millis(15);
 
@@ -27,11 +31,11 @@ impl Stage {
     /// Starts Redis again, empty, and waits until the websocket service has found it by itself.
     pub async fn start_redis(&self) -> Outcome {
         self.operator_notes("starts redis again");
-        self.of_system(self.system().start_redis().await)?;
+        self.of_system(self.system().start_part(Part::Redis).await)?;
         self.lines().reopen(self.system()).await?;
         until_accepting(self.system(), self.lines())
             .await
-            .map_err(|failure| Failure::Broken(format!("redis is back, and {failure}")))
+            .map_err(|failure| Failure::broken(format!("redis is back, and {failure}")))
     }
 
     /// Sends SIGTERM to `part`.
@@ -42,10 +46,10 @@ impl Stage {
 
     /// Waits until `part`, which was told to, has ended with status 0 (contract, Shutdown: within 10 seconds).
     pub async fn expect_goodbye(&self, part: Part) -> Outcome {
-        let exit = self.system().until_exit(part).await;
-        let seconds = crate::system::EXIT_DEADLINE.as_secs();
+        let exit = self.system().until_exit(part, EXIT_DEADLINE).await;
+        let seconds = EXIT_DEADLINE.as_secs();
         let Some(exit) = exit else {
-            return Err(Failure::Broken(format!(
+            return Err(Failure::broken(format!(
                 "{part} was told to end and still runs after {seconds} s"
             )));
         };
@@ -62,7 +66,7 @@ impl Stage {
         let part = Part::SecondWebsocketService;
         self.operator_notes(&format!("starts a websocket service without {absent}"));
         self.of_system(self.system().start_second_without(absent).await)?;
-        let exit = self.system().until_exit(part).await;
+        let exit = self.system().until_exit(part, LOADING).await;
         let ended = exit.map_or("still runs".to_owned(), |exit| exit.to_string());
         ensure(
             exit.is_some_and(|exit| exit.status.is_some_and(|s| s != 0)),
@@ -102,7 +106,7 @@ impl Stage {
         let handshake = self.handshake(contract::rules::Service::Websocket, &path, Vec::new())?;
         // Who no longer listens, or answers with an error, differs by runtime; no flow shows it.
         if let Ok(Answer::Upgraded(_)) = shake_hands(&handshake, &Recorder::default()).await {
-            return Err(Failure::Broken(format!(
+            return Err(Failure::broken(format!(
                 "{} was upgraded by a service that was told to end",
                 user.name
             )));
@@ -136,18 +140,17 @@ impl Stage {
         let endpoint = self.system().endpoint(Part::WebsocketService)?;
         let reply = call.send(self.lines().http(), &endpoint).await?;
         let text = reply.text();
-        let value = text.lines().find_map(|line| match line.split_once(' ') {
-            Some((metric, value)) if metric == name => value.parse().ok(),
-            _ => None,
-        });
-        value.ok_or_else(|| Failure::Broken(format!("/metrics has no {name}: {text}")))
+        let series = metrics::series(&text, name);
+        let value = series.into_iter().find(|series| series.labels.is_empty());
+        let value = value.map(|series| series.value);
+        value.ok_or_else(|| Failure::broken(format!("/metrics has no {name}: {text}")))
     }
 
     /// Waits until `part` has printed a line that contains `words`; returns all that it has printed.
     pub async fn until_printed(&self, part: Part, words: &str) -> Outcome<Vec<String>> {
         match self.system().until_printed(part, words).await {
             Ok(lines) => Ok(lines),
-            Err(lines) => Err(Failure::Broken(format!(
+            Err(lines) => Err(Failure::broken(format!(
                 "{part} should have printed a line with {words:?}; it printed:\n{}",
                 lines.join("\n")
             ))),

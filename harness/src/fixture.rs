@@ -3,8 +3,7 @@
 //! Every message names the file, the place, what was expected and what came.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,7 @@ use serde_json::Value;
 pub use ::contract::nearest;
 
 use crate::contract;
+use crate::data::data;
 use crate::matching::{Body, Keys, Matching};
 
 /// The folder of the notification fixtures, relative to the workspace.
@@ -414,50 +414,28 @@ fn read_folder<T>(
     folder: &str,
     from: fn(&str, &str) -> Result<Fixture<T>, FixtureError>,
 ) -> Result<Vec<Fixture<T>>, FixtureError> {
-    let mut files = Vec::new();
-    list(Path::new(folder), Path::new(""), &mut files)?;
-    files.sort();
+    let mut files = data().list(folder).map_err(|error| FixtureError {
+        place: folder.to_owned(),
+        problem: format!("cannot be read: {error}"),
+    })?;
+    files.retain(|file| file.ends_with(".json"));
     if files.is_empty() {
         return Err(FixtureError {
             place: folder.to_owned(),
             problem: "holds no .json file".into(),
         });
     }
-    files
-        .iter()
-        .map(|file| {
-            let path = Path::new(folder).join(file).display().to_string();
-            from(&path, &read(&path)?)
-        })
-        .collect()
-}
-
-fn list(folder: &Path, below: &Path, files: &mut Vec<PathBuf>) -> Result<(), FixtureError> {
-    let directory = folder.join(below);
-    let problem = |error: std::io::Error| FixtureError {
-        place: directory.display().to_string(),
-        problem: format!("cannot be read: {error}"),
-    };
-    for entry in fs::read_dir(crate::workspace().join(&directory)).map_err(problem)? {
-        let entry = entry.map_err(problem)?;
-        let path = below.join(entry.file_name());
-        if entry.path().is_dir() {
-            list(folder, &path, files)?;
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
-            files.push(path);
-        }
-    }
-    Ok(())
+    files.iter().map(|file| from(file, &read(file)?)).collect()
 }
 
 fn read(path: &str) -> Result<String, FixtureError> {
-    fs::read_to_string(crate::workspace().join(path)).map_err(|error| FixtureError {
-        place: path.to_owned(),
-        problem: format!("cannot be read: {error}"),
-    })
+    match data().read(path) {
+        Ok(text) => Ok(text.into_owned()),
+        Err(error) => Err(FixtureError {
+            place: path.to_owned(),
+            problem: format!("cannot be read: {error}"),
+        }),
+    }
 }
 
 /// The file's path below `folder`, without `.json`.
@@ -491,7 +469,7 @@ pub fn parse<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, FixtureEr
 }
 
 /// Adds the nearest known name to serde's "unknown field `x`, expected one of `y`, `z`".
-pub(crate) fn with_suggestion(problem: &str) -> String {
+pub fn with_suggestion(problem: &str) -> String {
     if !problem.starts_with("unknown ") {
         return problem.to_owned();
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Published};
 
 /// What happened on one stage.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,31 @@ pub struct Flow {
     pub ledger: Ledger,
     /// What each actor saw.
     pub lanes: Vec<Lane>,
+}
+
+impl Flow {
+    /// For each entry of a lane, the message that it received, if it did.
+    pub fn identified(&self, lane: &Lane) -> Vec<Option<Published>> {
+        let Actor::Client { user, offered } = &lane.actor else {
+            return vec![None; lane.entries.len()];
+        };
+        let texts: Vec<Vec<u8>> = lane
+            .entries
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Received(Frame::Text(bytes)) => Some(bytes.clone()),
+                _ => None,
+            })
+            .collect();
+        let mut messages = self.ledger.identify(user, *offered, &texts).into_iter();
+        lane.entries
+            .iter()
+            .map(|entry| match entry {
+                Entry::Received(Frame::Text(_)) => messages.next().flatten().cloned(),
+                _ => None,
+            })
+            .collect()
+    }
 }
 
 /// What one actor saw, in its own order.
@@ -92,6 +117,8 @@ pub struct Response {
     pub status: u16,
     /// The header fields worth reading, in order.
     pub headers: Vec<(String, String)>,
+    /// All header fields, names in small letters, for whoever compares two systems; no flow shows them.
+    pub all_headers: Vec<(String, String)>,
     /// The body.
     pub body: Body,
 }

@@ -90,13 +90,13 @@ impl Call {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(NoReply::Unreachable(words))) => Err(Failure::System(words)),
             Ok(Err(NoReply::Unanswered(words))) => {
-                Err(Failure::Broken(format!("{name} was not answered: {words}")))
+                Err(Failure::broken(format!("{name} was not answered: {words}")))
             }
             Ok(Err(NoReply::Unsendable(words))) => Err(Failure::Bug(format!("{name}: {words}"))),
             Err(_) => {
                 let seconds = PATIENCE.as_secs();
                 let words = format!("no whole answer to {name} in {seconds} s");
-                Err(Failure::Broken(words))
+                Err(Failure::broken(words))
             }
         }
     }
@@ -134,7 +134,7 @@ impl Reply {
     /// The body as JSON, an error in the contract's shape.
     pub fn json(&self) -> Outcome<Value> {
         self.parsed().map_err(|error| {
-            Failure::Broken(format!("the body is no JSON ({error}): {}", self.text()))
+            Failure::broken(format!("the body is no JSON ({error}): {}", self.text()))
         })
     }
 
@@ -175,6 +175,7 @@ impl Reply {
         flow::Response {
             status: self.status,
             headers: shown_headers(headers.map(|(n, v)| (n.as_str(), v.as_str()))),
+            all_headers: judged.headers.clone(),
             body,
         }
     }

@@ -6,14 +6,19 @@ use contract::rules::Service;
 use serde_json::Value;
 use wiremock::ResponseTemplate;
 
+use crate::audit::header_promises;
+use crate::breach::Breach;
 use crate::error_shape::ErrorShape;
-use crate::expectation;
+use crate::expectation::{self, Difference};
 use crate::fixture::{self, Caller, Fixture, Interaction};
 use crate::flow::{self, Actor, Entry, Recorder};
 use crate::http::{self, Call, CallBody, Reply};
 use crate::matching::{Body, Keys, Matching, Response};
-use crate::scenario::{Outcome, ensure};
+use crate::scenario::{Failure, Outcome};
 use crate::stage::Stage;
+
+const CORRELATION: &str = "x-correlation-id";
+const ONE_SHAPE: &str = "errors.one-shape";
 
 impl Stage {
     /// Plays an interaction with the gateway: the call, what its downstream sees and answers, what the client gets.
@@ -75,10 +80,12 @@ impl Stage {
         let mut problems = self.check_downstream(interaction, &values).await?;
         let errors = &self.system().profile().errors;
         problems.extend(check_reply(interaction, &values, errors, &reply, &recorder));
-        ensure(problems.is_empty(), || {
-            format!("{}: {}", fixture.path, problems.join("\n"))
-        })?;
-        Ok(reply)
+        if problems.is_empty() {
+            return Ok(reply);
+        }
+        let place = |words: &str| format!("{}: {words}", fixture.path);
+        let breaches = problems.into_iter().map(|breach| breach.with_words(place));
+        Err(Failure::Broken(breaches.collect()))
     }
 
     /// Whether the stand-ins saw what the interaction says, and nothing else.
@@ -86,7 +93,7 @@ impl Stage {
         &self,
         interaction: &Interaction,
         values: &Placeholders,
-    ) -> Outcome<Vec<String>> {
+    ) -> Outcome<Vec<Breach>> {
         let mut problems = Vec::new();
         for standin in self.system().standins.all() {
             let requests = standin.take_requests(self.mark());
@@ -97,9 +104,17 @@ impl Stage {
             let times = requests.len();
             match (expected, times) {
                 (None, 0) | (Some(_), 1) => {}
-                (None, _) => problems.push(format!("{} should not have been called", standin.name)),
-                (Some(_), 0) => problems.push(format!("{} was not called", standin.name)),
-                (Some(_), _) => problems.push(format!("{} was called {times} times", standin.name)),
+                (None, _) => problems.push(Breach::new(format!(
+                    "{} should not have been called",
+                    standin.name
+                ))),
+                (Some(_), 0) => {
+                    problems.push(Breach::new(format!("{} was not called", standin.name)));
+                }
+                (Some(_), _) => problems.push(Breach::new(format!(
+                    "{} was called {times} times",
+                    standin.name
+                ))),
             }
             if requests.is_empty() {
                 continue;
@@ -190,21 +205,21 @@ impl<'a> Arrived<'a> {
         Self { request, parts }
     }
 
-    /// A sentence for each way in which the request is not `expected`. Values that are free are masked in `shown`.
+    /// Each way in which the request is not `expected`. Values that are free are masked in `shown`.
     fn check(
         &self,
         name: &str,
         expected: &fixture::ExpectedRequest,
         values: &Placeholders,
         shown: &mut flow::Request,
-    ) -> Vec<String> {
+    ) -> Vec<Breach> {
         let mut problems = Vec::new();
         let path = values.fill(&expected.path);
         if shown.method != expected.method || shown.path != path {
-            problems.push(format!(
+            problems.push(Breach::new(format!(
                 "{name} should have received {} {path} and received {} {}",
                 expected.method, shown.method, shown.path
-            ));
+            )));
         }
         let fields = |field: &str| header(self.request, field);
         problems.extend(check_headers(
@@ -225,7 +240,7 @@ impl<'a> Arrived<'a> {
             problems.extend(
                 found
                     .iter()
-                    .map(|problem| format!("{name} received a body: {problem}")),
+                    .map(|problem| Breach::new(format!("{name} received a body: {problem}"))),
             );
         } else if let Some(json) = &expected.json {
             let json = values.fill_json(json);
@@ -234,39 +249,39 @@ impl<'a> Arrived<'a> {
             problems.extend(
                 differences
                     .iter()
-                    .map(|d| format!("{name} received a body with {d}")),
+                    .map(|d| Breach::new(format!("{name} received a body with {d}"))),
             );
             shown.body = flow::Body::Json(expectation::masked(&json, &actual));
         }
         if let Some(text) = &expected.text
             && self.request.body != values.fill(text).as_bytes()
         {
-            problems.push(format!(
+            problems.push(Breach::new(format!(
                 "{name} should have received the body {text:?} and received {:?}",
                 String::from_utf8_lossy(&self.request.body)
-            ));
+            )));
         }
         if let Some(parts) = &expected.multipart {
             let parts = values.fill_parts(parts);
             if self.parts.as_ref() != Some(&parts) {
-                problems.push(format!(
+                problems.push(Breach::new(format!(
                     "{name} should have received the parts {parts:?} and received {:?}",
                     self.parts
-                ));
+                )));
             }
         }
         problems
     }
 }
 
-/// A sentence for each way in which `reply` is not what the interaction expects; records the reply.
+/// Each way in which `reply` is not what the interaction expects; records the reply.
 fn check_reply(
     interaction: &Interaction,
     values: &Placeholders,
     errors: &ErrorShape,
     reply: &Reply,
     recorder: &Recorder,
-) -> Vec<String> {
+) -> Vec<Breach> {
     let expected = &interaction.response;
     // Only an error of the gateway's own: what a service behind it says is passed on as it is.
     let own = expected.json.as_ref().map(|json| &json["error"]);
@@ -279,14 +294,17 @@ fn check_reply(
     let mut shown = reply.shown();
     let text = reply.text();
     let mut problems = match &expected.matching {
-        Some(matching) => check_by_rules(matching, expected, values, reply),
-        None => check_exactly(expected, values, reply, &mut shown),
+        Some(matching) => {
+            let found = check_by_rules(matching, expected, values, reply);
+            found.into_iter().map(Breach::new).collect()
+        }
+        None => check_by_example(interaction, values, reply, &mut shown),
     };
     if own.is_some() && reply.error.is_none() && *errors != ErrorShape::default() {
         let code = &errors.code;
         let sentence =
             format!("the answer is no error with a code at {code}, as the profile has it: {text}");
-        problems.insert(0, sentence);
+        problems.insert(0, Breach::of(sentence, [ONE_SHAPE]));
     }
     problems.extend(check_absent(
         "the answer has",
@@ -297,14 +315,14 @@ fn check_reply(
     for part in &expected.contains {
         let part = values.fill(part);
         if !text.contains(part.as_str()) {
-            problems.push(format!("the body does not contain {part:?}"));
+            problems.push(Breach::new(format!("the body does not contain {part:?}")));
         }
         checked.push(format!("contains {part:?}"));
     }
     for part in &expected.absent {
         let part = values.fill(part);
         if text.to_lowercase().contains(&part.to_lowercase()) {
-            problems.push(format!("the body contains {part:?}"));
+            problems.push(Breach::new(format!("the body contains {part:?}")));
         }
         checked.push(format!("does not contain {part:?}"));
     }
@@ -347,22 +365,28 @@ fn check_by_rules(
     matching.response(&example, &actual)
 }
 
-/// A sentence for each way in which status, headers and body of `reply` are not those expected; in `shown`, values that
+/// Each way in which status, headers and body of `reply` are not those expected; in `shown`, values that
 /// are free are masked.
-fn check_exactly(
-    expected: &fixture::ExpectedResponse,
+///
+/// What a service behind answered comes back as it is. To what the gateway says itself it may add members: which, is for
+/// the schema of the answer to say, and audited.
+fn check_by_example(
+    interaction: &Interaction,
     values: &Placeholders,
     reply: &Reply,
     shown: &mut flow::Response,
-) -> Vec<String> {
+) -> Vec<Breach> {
+    let expected = &interaction.response;
+    let behind = interaction.downstream.as_ref().map(|d| &d.response);
+    let passed_on = behind.is_some_and(|answer| answer.json == expected.json);
     let mut problems = Vec::new();
     if reply.status != expected.status {
-        problems.push(format!(
+        problems.push(Breach::new(format!(
             "expected status {}, got {} with {}",
             expected.status,
             reply.status,
             reply.text()
-        ));
+        )));
     }
     problems.extend(check_headers(
         "the answer has",
@@ -374,16 +398,16 @@ fn check_exactly(
         let json = values.fill_json(json);
         match reply.parsed() {
             Ok(actual) => {
-                let differences = expectation::differences(&json, &actual);
-                problems.extend(
-                    differences
-                        .iter()
-                        .map(|d| format!("the answer's body: {d}")),
-                );
+                let differences = match passed_on {
+                    true => expectation::differences(&json, &actual),
+                    false => expectation::shortfalls(&json, &actual),
+                };
+                problems.extend(differences.iter().map(body_breach));
                 shown.body = flow::Body::Json(expectation::masked(&json, &actual));
             }
             Err(error) => {
-                problems.push(format!("the answer is no JSON ({error}): {}", reply.text()))
+                let words = format!("the answer is no JSON ({error}): {}", reply.text());
+                problems.push(Breach::of(words, shape_promise(reply.status)));
             }
         }
     }
@@ -391,9 +415,25 @@ fn check_exactly(
     if let Some(wanted) = &expected.text
         && text != values.fill(wanted)
     {
-        problems.push(format!("expected the body {wanted:?}, got {text:?}"));
+        problems.push(Breach::new(format!(
+            "expected the body {wanted:?}, got {text:?}"
+        )));
     }
     problems
+}
+
+/// What a difference in the body of an answer breaks: the shape of errors is a promise of its own.
+fn body_breach(difference: &Difference) -> Breach {
+    let words = format!("the answer's body: {difference}");
+    match difference.pointer.strip_prefix("/error") {
+        None | Some("/code") => Breach::new(words),
+        Some("/correlation_id") => Breach::of(words, header_promises(CORRELATION).iter().copied()),
+        Some(_) => Breach::of(words, [ONE_SHAPE]),
+    }
+}
+
+fn shape_promise(status: u16) -> Option<&'static str> {
+    (status >= 400).then_some(ONE_SHAPE)
 }
 
 fn check_headers(
@@ -401,39 +441,57 @@ fn check_headers(
     expected: &BTreeMap<String, String>,
     values: &Placeholders,
     field: impl Fn(&str) -> Option<String>,
-) -> Vec<String> {
+) -> Vec<Breach> {
     let mut problems = Vec::new();
     for (name, value) in expected {
-        let value = Value::String(values.fill(value));
-        let actual = field(&name.to_lowercase());
-        match &actual {
-            Some(actual) => {
-                let actual = Value::String(actual.clone());
-                let differences = expectation::differences(&value, &actual);
-                problems.extend(
-                    differences.iter().map(|d| {
-                        format!("{whose} {name}: expected {}, got {}", d.expected, d.actual)
-                    }),
-                );
-            }
-            None => problems.push(format!("{whose} no {name}, expected {value}")),
+        let name = name.to_lowercase();
+        let value = values.fill(value);
+        let breach = |words: String| Breach::of(words, header_promises(&name).iter().copied());
+        match field(&name) {
+            Some(actual) if is_field(&name, &value, &actual) => {}
+            Some(actual) => problems.push(breach(format!(
+                "{whose} {name}: expected {value:?}, got {actual:?}"
+            ))),
+            None => problems.push(breach(format!("{whose} no {name}, expected {value:?}"))),
         }
     }
     problems
+}
+
+/// Whether the header field `name` says what is expected of it.
+fn is_field(name: &str, expected: &str, actual: &str) -> bool {
+    let words = |list: &str| -> Vec<String> {
+        list.split(',').map(|word| word.trim().to_owned()).collect()
+    };
+    match name {
+        // A media type may have parameters that nothing hangs on, such as the charset of JSON (RFC 9110, section 8.3.1).
+        "content-type" if !expected.contains(';') => actual
+            .split(';')
+            .next()
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case(expected)),
+        // A list of methods, in any order; HEAD comes with GET or does not (RFC 9110, section 10.2.1).
+        "allow" => {
+            let actual = words(actual);
+            words(expected).iter().all(|method| actual.contains(method))
+        }
+        _ => {
+            let (expected, actual) = (Value::from(expected), Value::from(actual));
+            expectation::differences(&expected, &actual).is_empty()
+        }
+    }
 }
 
 fn check_absent(
     whose: &str,
     absent: &[String],
     field: impl Fn(&str) -> Option<String>,
-) -> Vec<String> {
-    absent
-        .iter()
-        .filter_map(|name| {
-            let value = field(&name.to_lowercase())?;
-            Some(format!("{whose} {name}: {value}, which must not be there"))
-        })
-        .collect()
+) -> Vec<Breach> {
+    let there = absent.iter().filter_map(|name| {
+        let value = field(&name.to_lowercase())?;
+        let words = format!("{whose} {name}: {value}, which must not be there");
+        Some(Breach::new(words))
+    });
+    there.collect()
 }
 
 fn header(request: &wiremock::Request, name: &str) -> Option<String> {
@@ -474,6 +532,7 @@ fn shown_answer(answer: &fixture::Answer, values: &Placeholders) -> flow::Respon
     flow::Response {
         status: answer.status,
         headers,
+        all_headers: Vec::new(),
         body: match (&answer.json, &answer.text) {
             (Some(json), _) => flow::Body::Json(values.fill_json(json)),
             (None, Some(text)) => flow::Body::Text(values.fill(text)),
@@ -487,6 +546,66 @@ mod tests {
     use super::*;
     use rstest::rstest;
     use serde_json::json;
+
+    #[rstest]
+    #[case::a_charset(
+        "content-type",
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        true
+    )]
+    #[case::another_type("content-type", "application/json", "application/jsonp", false)]
+    #[case::a_wanted_parameter("content-type", "text/csv; header=present", "text/csv", false)]
+    #[case::methods_in_any_order("allow", "PUT,GET", "GET, HEAD, PUT", true)]
+    #[case::a_method_too_few("allow", "GET,PUT", "GET, HEAD", false)]
+    #[case::a_free_value("etag", "<text>", "7", true)]
+    #[case::another_value("location", "/v1", "/v2", false)]
+    fn a_header_field_is_compared_as_what_it_is(
+        #[case] name: &str,
+        #[case] expected: &str,
+        #[case] actual: &str,
+        #[case] is: bool,
+    ) {
+        assert_eq!(is_field(name, expected, actual), is);
+    }
+
+    #[rstest]
+    #[case::the_gateways_own_words(json!({"status": "s", "details": {}}), &[])]
+    #[case::passed_on(
+        json!({"user_id": "u"}),
+        &["the answer's body: /more: expected nothing, got true"]
+    )]
+    fn only_to_its_own_words_may_a_gateway_add(
+        #[case] mut answer: Value,
+        #[case] sentences: &[&str],
+    ) {
+        let interaction: Interaction = serde_json::from_value(json!({
+            "title": "t", "proves": [], "caller": "teacher",
+            "request": {"method": "GET", "path": "/p"},
+            "downstream": {
+                "service": "aggregator",
+                "request": {"method": "GET", "path": "/p"},
+                "response": {"status": 200, "json": {"user_id": "u"}},
+            },
+            "response": {"status": 200, "json": answer},
+        }))
+        .unwrap();
+        answer["more"] = json!(true);
+        let reply = Reply {
+            status: 200,
+            headers: Vec::new(),
+            body: answer.to_string().into_bytes(),
+            error: None,
+        };
+        let found = check_by_example(
+            &interaction,
+            &Placeholders(Vec::new()),
+            &reply,
+            &mut reply.shown(),
+        );
+        let found: Vec<&str> = found.iter().map(Breach::words).collect();
+        assert_eq!(found, sentences);
+    }
 
     #[rstest]
     #[case::of_the_type(json!({"id": "b-1", "count": 7, "new": true}), &[])]

@@ -4,7 +4,18 @@
 //! delivered exactly once to each of that user's connections, in order, byte for byte, to no other user, until the
 //! connection closes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::breach::Breach;
+
+const ONCE: &str = "delivery.once-per-connection";
+const EVERY: &str = "delivery.every-connection";
+const ORDER: &str = "delivery.in-order";
+const OWN: &str = "delivery.own-user-only";
+const BYTES: &str = "delivery.bytes-untouched";
+const FROM_101: &str = "delivery.from-101";
+const NOT_KEPT: &str = "delivery.nothing-kept";
+const IGNORED: &str = "connections.client-frames-ignored";
 
 /// Everything published on one stage, in order.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +36,7 @@ pub struct Published {
     pub flood: bool,
 }
 
-/// What one connection was promised.
+/// What one connection was promised, and what it got.
 #[derive(Clone, Debug)]
 pub struct Promise<'a> {
     /// The connection's name, for messages.
@@ -38,6 +49,14 @@ pub struct Promise<'a> {
     pub promised: usize,
     /// Whether the connection is open still: one that closed need not have received what came last.
     pub open: bool,
+    /// The texts that it received, in order.
+    pub texts: &'a [Vec<u8>],
+    /// The binary messages that it received.
+    pub binaries: &'a [Vec<u8>],
+    /// The texts and binary messages that it sent.
+    pub sent: &'a [Vec<u8>],
+    /// The texts that the user's other connections received.
+    pub siblings: &'a [Vec<u8>],
 }
 
 impl Published {
@@ -103,94 +122,155 @@ impl Ledger {
             .collect()
     }
 
-    /// A sentence for each way in which what a connection `received` is not what it was promised.
-    pub fn violations(&self, promise: &Promise, received: &[Vec<u8>]) -> Vec<String> {
+    /// Each way in which what a connection received is not what it was promised.
+    pub fn violations(&self, promise: &Promise) -> Vec<Breach> {
         let client = promise.client;
-        let identified = self.identify(promise.user, promise.offered, received);
+        let identified = self.identify(promise.user, promise.offered, promise.texts);
         let mut found = Vec::new();
         let mut newest: Option<&Published> = None;
-        for (bytes, message) in received.iter().zip(&identified) {
-            match message {
-                None => found.push(self.stranger(promise, bytes)),
-                Some(message) => {
-                    if let Some(newest) = newest.filter(|newest| newest.number > message.number) {
-                        found.push(format!(
-                            "{client} received {} after {}: out of order",
-                            title(message),
-                            title(newest)
-                        ));
-                    }
-                    if newest.is_none_or(|newest| newest.number < message.number) {
-                        newest = Some(message);
-                    }
+        // What arrived in another shape is not missing as well.
+        let mut misshapen: Vec<usize> = Vec::new();
+        let arrived: BTreeSet<usize> = identified.iter().flatten().map(|m| m.number).collect();
+        for (bytes, message) in promise.texts.iter().zip(&identified) {
+            let Some(message) = message else {
+                let waits = |number| !arrived.contains(&number) && !misshapen.contains(&number);
+                let (breach, altered) = self.stranger(promise, bytes, waits);
+                found.push(breach);
+                misshapen.extend(altered);
+                continue;
+            };
+            match newest {
+                Some(newest) if newest.number > message.number => {
+                    let (late, early) = (title(message), title(newest));
+                    let words = format!("{client} received {late} after {early}: out of order");
+                    found.push(Breach::of(words, [ORDER]));
                 }
+                _ => newest = Some(message),
             }
         }
+        for bytes in promise.binaries {
+            let (breach, altered) = self.binary(promise, bytes);
+            found.push(breach);
+            misshapen.extend(altered);
+        }
         let last = newest.map_or(0, |message| message.number);
-        let missing: Vec<&Published> = self.0[promise.promised.min(self.0.len())..]
+        let missing = self.promised_to(promise).filter(|message| {
+            (promise.open || message.number < last)
+                && !arrived.contains(&message.number)
+                && !misshapen.contains(&message.number)
+        });
+        found.extend(self.missing(promise, &missing.collect::<Vec<_>>()));
+        found
+    }
+
+    /// The messages that must arrive on a connection if it stays open.
+    fn promised_to(&self, promise: &Promise) -> impl Iterator<Item = &Published> {
+        let user = promise.user.to_owned();
+        self.0[promise.promised.min(self.0.len())..]
             .iter()
-            .filter(|message| message.user == promise.user && message.is_text())
-            .filter(|message| promise.open || message.number < last)
-            .filter(|message| !identified.contains(&Some(message)))
-            .collect();
-        match missing.as_slice() {
-            [] => {}
-            [only] => found.push(format!("{client} never received {}", title(only))),
-            [first, .., last] => found.push(format!(
+            .filter(move |message| message.user == user && message.is_text())
+    }
+
+    fn missing(&self, promise: &Promise, missing: &[&Published]) -> Option<Breach> {
+        let client = promise.client;
+        let words = match missing {
+            [] => return None,
+            [only] => format!("{client} never received {}", title(only)),
+            [first, .., last] => format!(
                 "{client} never received {} messages, from {} to {}",
                 missing.len(),
                 title(first),
                 title(last)
-            )),
-        }
-        found
+            ),
+        };
+        let elsewhere = |message: &&&Published| promise.siblings.contains(&message.bytes);
+        let on_some_only = missing.iter().any(|message| elsewhere(&message));
+        let the_first = self.promised_to(promise).next() == missing.first().copied();
+        let promises = [
+            on_some_only.then_some(EVERY),
+            the_first.then_some(FROM_101),
+            Some(ONCE),
+        ];
+        Some(Breach::of(words, promises.into_iter().flatten()))
     }
 
-    /// What a text is that its receiver should not have got.
-    fn stranger(&self, promise: &Promise, bytes: &[u8]) -> String {
+    /// What a text is that its receiver should not have got, and the number of the message that it was meant to be: one
+    /// that the receiver `waits` for, where there is one.
+    fn stranger(
+        &self,
+        promise: &Promise,
+        bytes: &[u8],
+        waits: impl Fn(usize) -> bool,
+    ) -> (Breach, Option<usize>) {
         let client = promise.client;
         if let Some(message) = self.0.iter().rev().find(|message| message.bytes == bytes) {
-            return if message.user != promise.user {
-                format!(
-                    "{client}, a connection of {}, received {}, which was published to {}",
-                    promise.user,
-                    title(message),
-                    message.user
-                )
+            let title = title(message);
+            let breach = if message.user != promise.user {
+                let (user, other) = (promise.user, &message.user);
+                let words = format!(
+                    "{client}, a connection of {user}, received {title}, which was published to {other}"
+                );
+                Breach::of(words, [OWN])
             } else if message.number <= promise.offered {
-                format!(
-                    "{client} received {}, which was published before it connected",
-                    title(message)
-                )
+                let words =
+                    format!("{client} received {title}, which was published before it connected");
+                Breach::of(words, [NOT_KEPT])
             } else {
-                format!("{client} received {} again", title(message))
+                Breach::of(format!("{client} received {title} again"), [ONCE])
             };
+            return (breach, None);
         }
         let text = String::from_utf8_lossy(bytes);
-        let like = serde_json::from_slice::<serde_json::Value>(bytes)
-            .ok()
-            .and_then(|value| {
-                self.0.iter().find(|message| {
-                    serde_json::from_slice::<serde_json::Value>(&message.bytes)
-                        .ok()
-                        .as_ref()
-                        == Some(&value)
-                })
-            });
-        match like {
-            Some(message) => format!(
+        let like = || self.0.iter().filter(|message| is_like(message, bytes));
+        let due = |message: &&Published| {
+            message.user == promise.user
+                && message.number > promise.offered
+                && waits(message.number)
+        };
+        if let Some(message) = like().find(due).or_else(|| like().next()) {
+            let words = format!(
                 "{client} received {} with other bytes, from byte {} on: published {}, received {}",
                 title(message),
                 first_difference(&message.bytes, bytes),
                 excerpt(&String::from_utf8_lossy(&message.bytes)),
                 excerpt(&text)
-            ),
-            None => format!(
-                "{client} received a message that this scenario did not publish: {}",
-                excerpt(&text)
-            ),
+            );
+            return (Breach::of(words, [BYTES]), Some(message.number));
         }
+        if !promise.sent.is_empty() {
+            let words = format!(
+                "{client} sent something and received {}, which this scenario did not publish",
+                excerpt(&text)
+            );
+            return (Breach::of(words, [IGNORED]), None);
+        }
+        let words = format!(
+            "{client} received a message that this scenario did not publish: {}",
+            excerpt(&text)
+        );
+        (Breach::of(words, [BYTES]), None)
     }
+
+    /// What a binary message is, and the number of the message that it was meant to be.
+    fn binary(&self, promise: &Promise, bytes: &[u8]) -> (Breach, Option<usize>) {
+        let client = promise.client;
+        let published = self.0.iter().find(|m| m.bytes == bytes);
+        let what = published.map_or("something".to_owned(), title);
+        let answers = published.is_none() && !promise.sent.is_empty();
+        let words = format!("{client} received {what} as a binary message, not as a text");
+        let promise = if answers { IGNORED } else { BYTES };
+        (Breach::of(words, [promise]), published.map(|m| m.number))
+    }
+}
+
+/// Whether `bytes` are `message` in another shape: the same JSON written otherwise, or a piece of it.
+fn is_like(message: &Published, bytes: &[u8]) -> bool {
+    /// Shorter pieces are found in anything.
+    const PIECE: usize = 8;
+    let json = |bytes| serde_json::from_slice::<serde_json::Value>(bytes).ok();
+    let piece = bytes.len() >= PIECE
+        && (message.bytes.starts_with(bytes) || message.bytes.ends_with(bytes));
+    piece || json(bytes).is_some_and(|value| json(&message.bytes) == Some(value))
 }
 
 fn title(message: &Published) -> String {
@@ -233,7 +313,18 @@ mod tests {
             offered,
             promised,
             open,
+            texts: &[],
+            binaries: &[],
+            sent: &[],
+            siblings: &[],
         }
+    }
+
+    fn bytes(texts: &[&str]) -> Vec<Vec<u8>> {
+        texts
+            .iter()
+            .map(|text| text.as_bytes().to_owned())
+            .collect()
     }
 
     #[rstest]
@@ -258,10 +349,7 @@ mod tests {
     )]
     #[case::encoded_again(
         anna(3, 3, true), &[r#"{"a": 1}"#],
-        &[
-            "anna/1 received #1 hello with other bytes, from byte 5 on: published {\"a\":1}, received {\"a\": 1}",
-            "anna/1 never received #4 hello",
-        ]
+        &["anna/1 received #4 hello with other bytes, from byte 5 on: published {\"a\":1}, received {\"a\": 1}"]
     )]
     #[case::invented(
         anna(4, 4, true), &["boo"],
@@ -283,10 +371,72 @@ mod tests {
         #[case] received: &[&str],
         #[case] sentences: &[&str],
     ) {
-        let received: Vec<Vec<u8>> = received
-            .iter()
-            .map(|text| text.as_bytes().to_owned())
-            .collect();
-        assert_eq!(ledger().violations(&promise, &received), sentences);
+        let texts = bytes(received);
+        let promise = Promise {
+            texts: &texts,
+            ..promise
+        };
+        let found = ledger().violations(&promise);
+        let found: Vec<&str> = found.iter().map(Breach::words).collect();
+        assert_eq!(found, sentences);
+    }
+
+    #[rstest]
+    #[case::on_one_of_two(anna(0, 1, true), &[r#"{"a":1}"#], &["2"], EVERY)]
+    #[case::the_first(anna(0, 1, true), &[r#"{"a":1}"#], &[], FROM_101)]
+    #[case::a_later_one(anna(0, 0, true), &[r#"{"a":1}"#, r#"{"a":1}"#], &[], ONCE)]
+    #[case::twice(anna(0, 0, true), &[r#"{"a":1}"#, "2", "2", r#"{"a":1}"#], &[], ONCE)]
+    #[case::swapped(anna(1, 1, true), &[r#"{"a":1}"#, "2"], &[], ORDER)]
+    #[case::a_neighbours(anna(2, 2, true), &["3", r#"{"a":1}"#], &[], OWN)]
+    #[case::too_early(anna(3, 3, true), &["2", r#"{"a":1}"#], &[], NOT_KEPT)]
+    #[case::encoded_again(anna(3, 3, true), &[r#"{"a": 1}"#], &[], BYTES)]
+    #[case::invented(anna(4, 4, true), &["boo"], &[], BYTES)]
+    fn what_is_broken_has_a_name(
+        #[case] promise: Promise,
+        #[case] received: &[&str],
+        #[case] siblings: &[&str],
+        #[case] broken: &str,
+    ) {
+        let (texts, siblings) = (bytes(received), bytes(siblings));
+        let promise = Promise {
+            texts: &texts,
+            siblings: &siblings,
+            ..promise
+        };
+        let proved = [EVERY, FROM_101, ONCE].map(str::to_owned);
+        let found = ledger().violations(&promise);
+        let found: Vec<Option<&str>> = found.iter().map(|b| b.promise(&proved)).collect();
+        assert_eq!(found, [Some(broken)]);
+    }
+
+    #[rstest]
+    #[case::a_binary_copy(&[], &["2"], &[], "anna/1 received #2 second as a binary message, not as a text", BYTES)]
+    #[case::an_answer(
+        &["2", "pong"], &[], &["ping"],
+        "anna/1 sent something and received pong, which this scenario did not publish", IGNORED
+    )]
+    #[case::a_binary_answer(
+        &["2"], &["ping"], &["ping"],
+        "anna/1 received something as a binary message, not as a text", IGNORED
+    )]
+    fn what_is_no_text_of_the_backend_has_a_name(
+        #[case] texts: &[&str],
+        #[case] binaries: &[&str],
+        #[case] sent: &[&str],
+        #[case] sentence: &str,
+        #[case] broken: &str,
+    ) {
+        let mut ledger = ledger();
+        ledger.0.truncate(2);
+        let (texts, binaries, sent) = (bytes(texts), bytes(binaries), bytes(sent));
+        let promise = Promise {
+            texts: &texts,
+            binaries: &binaries,
+            sent: &sent,
+            ..anna(1, 1, true)
+        };
+        let found = ledger.violations(&promise);
+        let found: Vec<_> = found.iter().map(|b| (b.words(), b.promise(&[]))).collect();
+        assert_eq!(found, [(sentence, Some(broken))]);
     }
 }

@@ -2,12 +2,15 @@
 //! flow with a reviewed snapshot.
 //!
 //! For people who write scenarios:
-//! - [`scenario`]: what a scenario is, and the three ways in which one fails
+//! - [`scenario`]: what a scenario is, and the ways in which one fails
+//! - [`breach`]: one way in which a system breaks the contract, and the promise that it breaks
 //! - [`stage`]: one scenario's view of a system: users, connections, publishing, calls, the fence
 //! - [`client`]: a WebSocket client that records what it sees
+//! - [`handshake`]: the upgrade to a WebSocket, and whatever else it is answered
 //! - [`raw_client`]: a WebSocket client that does only what it is told, for what no well-behaved one does
 //! - [`fault`]: faults for a scenario with a system of its own
 //! - [`http`]: requests to the gateway and the services, and what they answered
+//! - [`metrics`]: what the services count, read
 //! - [`fixture`]: messages and interactions from `contracts/fixtures`
 //! - [`interaction`]: an interaction fixture played against the gateway
 //! - [`token`]: tokens, good ones and bad ones
@@ -17,6 +20,7 @@
 //! - [`error_shape`]: the gateway's errors in another shape than the contract's
 //! - [`profile`]: what is verified, and how each part of it is started or reached
 //! - [`system`]: Redis and the services, started in containers or as processes
+//! - [`data`]: where the contract and the reviewed flows are read
 //! - [`contract`]: the contract's documents, read once
 //! - [`audit`]: what travelled, held against them, and how much of them was exercised
 //! - `backplane`: how messages get into Redis
@@ -29,31 +33,40 @@
 //! - [`snapshot`]: flows compared with reviewed ones; the only place that knows insta
 //! - [`panics`]: what a panic prints
 //! - [`runner`]: one scenario played, from stage to verdict
+//! - [`verdict`]: what became of a scenario
+//! - [`results`]: what became of each promise in a run
 //! - [`libtest`]: the front door for `cargo test`
 //! - [`coverage`]: how much of the contract a run exercised
-//! - [`report`]: a run as text for a terminal
+//! - [`comparison`]: two systems compared by what their clients noticed
+//! - [`report`]: a run's results, for people and for programs
 
 pub mod audit;
 mod backplane;
+pub mod breach;
 pub mod client;
+pub mod comparison;
 pub mod contract;
 pub mod coverage;
+pub mod data;
 pub mod endpoint;
 pub mod error_shape;
 pub mod expectation;
 pub mod fault;
 pub mod fixture;
 pub mod flow;
+pub mod handshake;
 pub mod http;
 pub mod interaction;
 pub mod ledger;
 pub mod libtest;
 pub mod matching;
+pub mod metrics;
 pub mod panics;
 pub mod profile;
 pub mod raw_client;
 pub mod redaction;
 pub mod report;
+pub mod results;
 pub mod runner;
 pub mod scenario;
 pub mod snapshot;
@@ -61,11 +74,4 @@ pub mod stage;
 pub mod standin;
 pub mod system;
 pub mod token;
-
-use std::path::Path;
-
-/// The root of the workspace: the directory that holds `contracts/` and `snapshots/`.
-pub fn workspace() -> &'static Path {
-    let harness = Path::new(env!("CARGO_MANIFEST_DIR"));
-    harness.parent().unwrap_or(harness)
-}
+pub mod verdict;

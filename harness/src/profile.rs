@@ -4,8 +4,10 @@
 //! was expected and what came.
 //!
 //! - `read`: the file, checked
+//! - `image`: an image, as a profile names it
 //! - `template`: values of a run in commands and environments
 
+mod image;
 mod read;
 pub(crate) mod template;
 
@@ -16,10 +18,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::data::{self, PROGRAM};
 use crate::endpoint::Endpoint;
 use crate::error_shape::ErrorShape;
 use crate::fixture::FixtureError;
+use crate::system::Runtime;
 use crate::token::Key;
+pub use image::{Image, ImageName};
 
 /// What to verify, and how to start or reach it.
 #[derive(Clone, Debug)]
@@ -73,7 +78,9 @@ pub struct Service {
 pub enum Source {
     /// The suite's own.
     Own,
-    /// Started with this program and these arguments, which are templates.
+    /// Started in a container.
+    Image(Image),
+    /// Started as a child process, with this program and these arguments, which are templates.
     Command(Vec<String>),
     /// Somebody else's.
     Url(Endpoint),
@@ -131,6 +138,30 @@ pub enum Capability {
     Origin,
 }
 
+/// Why a program that stands alone cannot start a reference service.
+const NO_SERVICES: &str = "cargo builds the reference services in a checkout of the project, and this program stands alone";
+
+impl Service {
+    /// Where it runs already, if it does.
+    pub fn url(&self) -> Option<&Endpoint> {
+        match &self.source {
+            Source::Url(url) => Some(url),
+            _ => None,
+        }
+    }
+}
+
+impl Source {
+    /// What it is started with besides its variables, as templates; a command's first word is the program.
+    pub(crate) fn arguments(&self) -> &[String] {
+        match self {
+            Self::Command(words) => words,
+            Self::Image(image) => image.arguments.as_deref().unwrap_or_default(),
+            Self::Own | Self::Url(_) => &[],
+        }
+    }
+}
+
 impl StandInPorts {
     /// The ports in the order in which stand-ins are listed.
     pub fn ports(&self) -> [u16; 4] {
@@ -146,8 +177,16 @@ impl StandInPorts {
 impl Profile {
     /// The reference system.
     pub fn reference() -> Result<Self, FixtureError> {
-        let path = crate::workspace().join("harness/profiles/reference.toml");
-        Self::read(&path, "harness/profiles/reference.toml")
+        let path = "harness/profiles/reference.toml";
+        match data::checkout() {
+            Some(checkout) => Self::read(&checkout.join(path), path),
+            None => Err(FixtureError {
+                place: "the reference system".to_owned(),
+                problem: format!(
+                    "{NO_SERVICES}: say with --system FILE what is verified; `{PROGRAM} verify init` writes such a file"
+                ),
+            }),
+        }
     }
 
     /// The profile in `path`.
@@ -155,7 +194,7 @@ impl Profile {
         Self::read(path, &path.display().to_string())
     }
 
-    /// Whether every part is the suite's own, so that the system can run in containers.
+    /// Whether every part is the suite's own.
     pub fn is_reference(&self) -> bool {
         let own = |part: &Option<Service>| part.as_ref().is_some_and(|p| p.source == Source::Own);
         own(&self.redis) && own(&self.websocket) && own(&self.gateway)
@@ -170,6 +209,35 @@ impl Profile {
         ]
         .into_iter()
         .flatten()
+    }
+
+    /// Where the suite's own parts run when nobody has chosen and an engine answers. A process is started sooner and reaches
+    /// what others run on this machine; a container reaches, and is like, an image.
+    pub fn runtime(&self) -> Runtime {
+        let mut sources = self.parts().map(|(_, part)| &part.source);
+        if self.first_image().is_some() || sources.all(|source| *source == Source::Own) {
+            Runtime::Containers
+        } else {
+            Runtime::Processes
+        }
+    }
+
+    /// Why the system cannot run with its own parts in `runtime`; nothing when it can.
+    pub fn refuses(&self, runtime: Runtime) -> Option<String> {
+        let name = self
+            .first_image()
+            .filter(|_| runtime == Runtime::Processes)?;
+        Some(format!(
+            "[{name}] of {} is an image, and an image runs in a container: leave --runtime processes \
+             (HARNESS_RUNTIME) out, or start the part with `command`",
+            self.file
+        ))
+    }
+
+    /// The first part that is an image, as the profile calls it.
+    pub(crate) fn first_image(&self) -> Option<&'static str> {
+        self.parts()
+            .find_map(|(name, part)| matches!(part.source, Source::Image(_)).then_some(name))
     }
 
     /// Why the system lacks `capability`; nothing when it has it.
@@ -278,6 +346,31 @@ mod tests {
     }
 
     #[rstest]
+    #[case::whole("[redis]\n[websocket]\n[gateway]", Runtime::Containers)]
+    #[case::one_left_out("[websocket]", Runtime::Containers)]
+    #[case::image("[websocket]\nimage = \"x\"", Runtime::Containers)]
+    #[case::command("[websocket]\ncommand = [\"x\", \"{port}\"]", Runtime::Processes)]
+    #[case::image_and_command(
+        "[websocket]\nimage = \"x\"\n[gateway]\ncommand = [\"x\", \"{port}\"]",
+        Runtime::Containers
+    )]
+    #[case::redis_elsewhere("[redis]\nurl = \"redis://h\"\n[websocket]", Runtime::Processes)]
+    fn own_parts_run_where_they_are_reached(#[case] text: &str, #[case] runtime: Runtime) {
+        assert_eq!(profile(text).runtime(), runtime);
+    }
+
+    #[test]
+    fn only_an_image_refuses_to_be_a_process() {
+        let whole = profile("[websocket]\n[gateway]");
+        assert_eq!(whole.refuses(Runtime::Processes), None);
+        let image = profile("[websocket]\n[gateway]\nimage = \"x\"");
+        assert_eq!(image.refuses(Runtime::Containers), None);
+        let reason = image.refuses(Runtime::Processes).unwrap();
+        assert!(reason.starts_with("[gateway] of "), "{reason}");
+        assert!(reason.contains("leave --runtime processes"), "{reason}");
+    }
+
+    #[rstest]
     #[case::left_out("[websocket]", Capability::Gateway, "the profile has no [gateway]")]
     #[case::said(
         "lacks = [\"logs\"]\n[websocket]",
@@ -304,11 +397,15 @@ mod tests {
         #[case] capability: Capability,
         #[case] reason: &str,
     ) {
+        assert_eq!(profile(text).lack(capability).as_deref(), Some(reason));
+    }
+
+    /// The profile that says `text`, and who signs tokens.
+    fn profile(text: &str) -> Profile {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p.toml");
         let token = "[token]\nissuer = \"i\"\naudience = \"a\"\nsecret = \"s\"\n";
         std::fs::write(&path, format!("{text}\n{token}")).unwrap();
-        let profile = Profile::of_file(&path).unwrap();
-        assert_eq!(profile.lack(capability).as_deref(), Some(reason));
+        Profile::of_file(&path).unwrap()
     }
 }

@@ -4,7 +4,8 @@
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
-use crate::client::PATIENCE;
+use crate::breach::Breaks;
+use crate::client::{PATIENCE, may_mean};
 use crate::endpoint::{Endpoint, Stream};
 use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
 use crate::scenario::{Failure, Outcome, ensure};
@@ -83,6 +84,7 @@ impl RawClient {
         recorder.push(Entry::Response(Response {
             status: 101,
             headers: Vec::new(),
+            all_headers: Vec::new(),
             body: Body::Empty,
         }));
         let client = Self {
@@ -102,7 +104,7 @@ impl RawClient {
             self.stream.flush().await
         };
         write.await.map_err(|error: std::io::Error| {
-            Failure::Broken(format!("{} could not write: {error}", self.name))
+            Failure::broken(format!("{} could not write: {error}", self.name))
         })
     }
 
@@ -135,7 +137,8 @@ impl RawClient {
         })
     }
 
-    /// Reads, without answering, until the service closes the connection with `code` and the error code `error_code`.
+    /// Reads, without answering, until the service closes the connection with `code` and a reason that names `error_code`
+    /// or nothing.
     pub async fn expect_close(&mut self, code: u16, error_code: &str) -> Outcome<Farewell> {
         let expected = format!("{} should be closed with {code} {error_code}", self.name);
         let mut farewell = Farewell::default();
@@ -144,13 +147,13 @@ impl RawClient {
             let (opcode, payload) = match timeout(PATIENCE, self.frame()).await {
                 Ok(Ok(frame)) => frame,
                 Ok(Err(error)) => {
-                    return Err(Failure::Broken(format!(
+                    return Err(Failure::broken(format!(
                         "{expected}; the connection failed after {} texts: {error}",
                         farewell.texts.len()
                     )));
                 }
                 Err(_) => {
-                    return Err(Failure::Broken(format!(
+                    return Err(Failure::broken(format!(
                         "{expected}; after {} texts and {} pings nothing came for {} s",
                         farewell.texts.len(),
                         farewell.pings,
@@ -167,7 +170,7 @@ impl RawClient {
                     break;
                 }
                 other => {
-                    return Err(Failure::Broken(format!(
+                    return Err(Failure::broken(format!(
                         "{expected}; it received a frame with opcode {other} and {} bytes",
                         payload.len()
                     )));
@@ -178,9 +181,13 @@ impl RawClient {
         self.recorder
             .push(Entry::Received(Frame::Close(Some(close))));
         let (came, reason) = (farewell.code, &farewell.reason);
-        ensure(came == code && reason.contains(error_code), || {
+        ensure(came == code, || {
             format!("{expected}; it was closed with {came} {reason}")
         })?;
+        ensure(may_mean(reason, error_code), || {
+            format!("{expected}; the reason is {reason:?}")
+        })
+        .breaks("close.reason-is-json")?;
         Ok(farewell)
     }
 

@@ -1,19 +1,22 @@
 //! One scenario played, from stage to verdict.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::audit::Exercised;
+use crate::breach::Breach;
 use crate::client::Client;
-use crate::profile::Profile;
+use crate::comparison::noticed::noticed;
+use crate::profile::{Capability, Profile};
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
 use crate::stage::{Lines, Stage};
 use crate::system::{Part, Run, Runtime, Settings, StartError, Stock, System};
 use crate::token::ADVICE;
+use crate::verdict::{Broken, Verdict};
 
 /// The longest that one scenario may take: one that hangs does not hold up the run.
 const SCENARIO_DEADLINE: Duration = Duration::from_secs(60);
@@ -30,36 +33,6 @@ const UNAVAILABLE: u16 = 1011;
 /// The close code of a refused token (contract, A refused token).
 const REFUSED: u16 = 1008;
 
-/// What became of a scenario.
-#[derive(Clone, Debug)]
-pub struct Verdict {
-    /// The scenario's id.
-    pub id: String,
-    /// The sentence that it proves.
-    pub title: String,
-    /// The fixture that it plays, relative to the workspace.
-    pub fixture: Option<String>,
-    /// The ids of the promises that it proves.
-    pub promises: Vec<String>,
-    /// What of the contract was seen to happen.
-    pub exercised: Exercised,
-    /// Kept, or what went wrong, with the evidence.
-    pub result: Result<(), Broken>,
-}
-
-/// What went wrong, with the evidence.
-#[derive(Clone, Debug)]
-pub struct Broken {
-    /// Which of the three words, and the sentence.
-    pub failure: Failure,
-    /// How the flow differs from the reviewed one, if it does.
-    pub change: Option<Change>,
-    /// The flow as far as it went.
-    pub flow: String,
-    /// What the parts of the system printed meanwhile.
-    pub log: String,
-}
-
 /// Where scenarios are played: on a system that they share, or on one of their own. A signal takes all of them down.
 pub struct Theatre {
     run: Run,
@@ -73,6 +46,8 @@ pub struct Theatre {
 struct Scene {
     system: Arc<System>,
     lines: Lines,
+    /// The services that cannot be used, and why.
+    trouble: BTreeMap<Capability, String>,
 }
 
 impl Theatre {
@@ -82,9 +57,19 @@ impl Theatre {
         runtime: Option<Runtime>,
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
-        crate::panics::mask_messages();
         let run = Run::begin()
             .map_err(|error| StartError(format!("no signal can be handled: {error}")))?;
+        Self::open_in(run, profile, runtime, say).await
+    }
+
+    /// The same in a run that has begun, beside others: a signal takes all of its systems down.
+    pub async fn open_in(
+        run: Run,
+        profile: Profile,
+        runtime: Option<Runtime>,
+        say: &(dyn Fn(&str) + Sync),
+    ) -> Result<Self, StartError> {
+        crate::panics::mask_messages();
         Ok(Self {
             run,
             stock: Arc::new(Stock::prepare(profile, runtime, say).await?),
@@ -109,9 +94,14 @@ impl Theatre {
         Ok(())
     }
 
-    /// Where the systems run.
+    /// Where the suite's own parts run.
     pub fn runtime(&self) -> Runtime {
         self.stock.runtime()
+    }
+
+    /// Where all parts run, in words.
+    pub fn places(&self) -> String {
+        self.stock.places()
     }
 
     /// Keeps the systems up until a signal comes, which takes them down and ends the process with `status`.
@@ -136,33 +126,45 @@ impl Theatre {
     }
 
     async fn verdict(&self, scenario: &Scenario) -> Verdict {
-        let unstarted = |error: &StartError| (Exercised::default(), Err(Broken::unstarted(error)));
-        let (exercised, result) = match &scenario.own_system {
-            None => match self.shared().await {
-                Ok(scene) => play_and_compare(scenario, scene).await,
-                Err(error) => unstarted(&error),
-            },
-            Some(settings) => {
-                // Never closed: acquiring cannot fail.
-                let _turn = self.own.acquire().await;
-                match self.start(settings).await {
-                    Ok(scene) => {
-                        let played = play_and_compare(scenario, &scene).await;
-                        self.run.end(&scene.system).await;
-                        played
-                    }
-                    Err(error) => unstarted(&error),
+        let began = Instant::now();
+        let unreached = |words: String| {
+            let broken = Broken::unreached(Failure::System(words));
+            Verdict::of(scenario, String::new(), Err(broken))
+        };
+        let verdict = if let Some(trouble) = self.trouble(scenario) {
+            unreached(trouble)
+        } else if let Some(settings) = &scenario.own_system {
+            // Never closed: acquiring cannot fail.
+            let _turn = self.own.acquire().await;
+            match self.start(settings).await {
+                Ok(scene) => {
+                    let played = match scene.trouble_for(scenario) {
+                        Some(trouble) => unreached(trouble),
+                        None => play_and_compare(scenario, &scene).await,
+                    };
+                    self.run.end(&scene.system).await;
+                    played
                 }
+                Err(error) => unreached(error.to_string()),
+            }
+        } else {
+            match self.shared().await {
+                Ok(scene) => match scene.trouble_for(scenario) {
+                    Some(trouble) => unreached(trouble),
+                    None => play_and_compare(scenario, scene).await,
+                },
+                Err(error) => unreached(error.to_string()),
             }
         };
         Verdict {
-            id: scenario.id.clone(),
-            title: scenario.title.clone(),
-            fixture: scenario.fixture.clone(),
-            promises: scenario.promises.clone(),
-            exercised,
-            result,
+            took: began.elapsed(),
+            ..verdict
         }
+    }
+
+    /// Why what `scenario` needs cannot be used, if the shared system has shown so: a system of its own would be the same.
+    fn trouble(&self, scenario: &Scenario) -> Option<String> {
+        self.shared.get()?.trouble_for(scenario)
     }
 
     async fn shared(&self) -> Result<&Scene, StartError> {
@@ -174,71 +176,88 @@ impl Theatre {
         let system = self.run.start(&self.stock, settings).await?;
         let opened = async {
             let lines = Lines::open(&system).await?;
-            until_accepting(&system, &lines).await?;
-            Ok::<_, Failure>(lines)
+            let mut trouble = system.trouble.clone();
+            if !trouble.contains_key(&Capability::Websocket)
+                && let Err(failure) = until_accepting(&system, &lines).await
+            {
+                let log = system.last_words(Part::WebsocketService).await;
+                let words = format!("{}\n{log}", words(failure));
+                trouble.insert(Capability::Websocket, words.trim_end().to_owned());
+            }
+            match system.nothing_to_use(&trouble) {
+                Some(words) => Err(Failure::System(words)),
+                None => Ok((lines, trouble)),
+            }
         };
         match opened.await {
-            Ok(lines) => Ok(Scene { system, lines }),
+            Ok((lines, trouble)) => Ok(Scene {
+                system,
+                lines,
+                trouble,
+            }),
             Err(failure) => {
-                let log = system.log_tail(Part::WebsocketService);
                 self.run.end(&system).await;
-                let words = match failure {
-                    Failure::System(words) => words,
-                    other => other.to_string(),
-                };
-                Err(StartError(format!("{words}\n{log}").trim_end().to_owned()))
+                Err(StartError(words(failure)))
             }
         }
     }
 }
 
-impl Broken {
-    fn unstarted(error: &StartError) -> Self {
-        Self {
-            failure: Failure::System(error.to_string()),
-            change: None,
-            flow: String::new(),
-            log: String::new(),
-        }
+/// What is said of a system that is not played on.
+fn words(failure: Failure) -> String {
+    match failure {
+        Failure::System(words) => words,
+        other => other.to_string(),
+    }
+}
+
+impl Scene {
+    /// Why what `scenario` needs cannot be used.
+    fn trouble_for(&self, scenario: &Scenario) -> Option<String> {
+        let needs = scenario.all_needs();
+        needs
+            .iter()
+            .find_map(|need| self.trouble.get(need))
+            .cloned()
     }
 }
 
 /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one.
-async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> (Exercised, Result<(), Broken>) {
-    // Only the reference says what the reviewed flows are: another system's leave nothing to review.
-    let compare = match scene.system.is_reference() {
-        true => snapshot::compare,
-        false => snapshot::compare_only,
-    };
+async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
     let stage = Stage::new(Arc::clone(&scene.system), scene.lines.clone());
     let mark = scene.system.log_mark();
     let outcome = play_to_the_end(scenario, &stage).await;
     let exercised = stage.exercised();
     let mut redactor = stage.redactor();
-    let text = stage.flow().text(&redactor);
+    let flow = stage.flow();
+    let text = flow.text(&redactor);
+    let noticed = noticed(&flow, &redactor, scene.lines.rules().wording());
     let mut log = || {
         let words = [stage.mark().to_owned()];
         redactor.text(&scene.system.log_since(&mark, &words))
     };
+    let reference = scene.system.is_reference();
     let result = match outcome {
         Err(failure) => Err(Broken {
             failure: failure.redacted(&mut stage.redactor()),
-            change: changed(scenario, &text),
+            change: changed(scenario, &text).filter(|_| reference),
             log: log(),
-            flow: text,
         }),
-        Ok(()) => match compare(scenario, &text) {
-            Ok(()) => Ok(()),
-            Err(change) => Err(Broken {
-                failure: unreviewed(&change),
-                change: Some(change),
-                log: log(),
-                flow: text,
-            }),
-        },
+        // The reviewed flows are the reference's, words and all. What another system's must be like the contract says, and
+        // every step of the scenario has asked it.
+        Ok(()) if !reference => Ok(()),
+        Ok(()) => snapshot::compare(scenario, &text).map_err(|change| Broken {
+            failure: unreviewed(&change),
+            change: Some(change),
+            log: log(),
+        }),
     };
     stage.leave();
-    (exercised, result)
+    Verdict {
+        exercised,
+        noticed,
+        ..Verdict::of(scenario, text, result)
+    }
 }
 
 /// Waits until the websocket service no longer closes a good connection with 1011, which is how it says that it has not
@@ -264,10 +283,13 @@ pub(crate) async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outc
                     },
                 }
             }
-            Err(Failure::Broken(words)) => Err(Failure::System(format!(
-                "the websocket service does not upgrade a connection with a good token: {words}; check `url` and `path` of \
-                 [websocket] in the profile"
-            ))),
+            Err(Failure::Broken(breaches)) => {
+                let words = breaches.first().map_or("", Breach::words);
+                Err(Failure::System(format!(
+                    "the websocket service does not upgrade a connection with a good token: {words}; check `url` and \
+                     `path` of [websocket] in the profile"
+                )))
+            }
             Err(failure) => Err(failure),
         };
         let redactor = &mut stage.redactor();
@@ -333,7 +355,7 @@ async fn play_to_the_end(scenario: &Scenario, stage: &Stage) -> Outcome {
         Ok(Err(panic)) => Err(Failure::Bug(format!("the scenario panicked: {panic}"))),
         Err(_) => {
             task.abort();
-            Err(Failure::Broken(format!(
+            Err(Failure::broken(format!(
                 "the scenario was not over after {} s: the system keeps it waiting",
                 SCENARIO_DEADLINE.as_secs()
             )))
@@ -353,6 +375,6 @@ fn unreviewed(change: &Change) -> Failure {
         Change::Header(_) => {
             Failure::Unreviewed("the reviewed flow's header is out of date".to_owned())
         }
-        Change::Flow(_) => Failure::Broken("the flow is not the reviewed one".to_owned()),
+        Change::Flow(_) => Failure::broken("the flow is not the reviewed one".to_owned()),
     }
 }

@@ -6,6 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::breach::Breach;
 use crate::profile::{Capability, Profile};
 use crate::redaction::Redactor;
 use crate::stage::Stage;
@@ -18,8 +19,8 @@ pub type Outcome<T = ()> = Result<T, Failure>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The system breaks the contract: its developers have something to do.
-    #[error("contract broken: {0}")]
-    Broken(String),
+    #[error("contract broken: {}", sentences(.0))]
+    Broken(Vec<Breach>),
     /// The system kept its promises, and the flow waits for somebody to review it.
     #[error("to be reviewed: {0}")]
     Unreviewed(String),
@@ -32,10 +33,18 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The system breaks what the scenario is about; `words` say what was expected and what came.
+    pub fn broken(words: impl Into<String>) -> Self {
+        Self::Broken(vec![Breach::new(words)])
+    }
+
     /// The same failure with the values of the run masked: messages quote what was sent, tokens included.
     pub fn redacted(self, redactor: &mut Redactor) -> Self {
         match self {
-            Self::Broken(words) => Self::Broken(redactor.text(&words)),
+            Self::Broken(breaches) => {
+                let masked = breaches.into_iter();
+                Self::Broken(masked.map(|b| b.with_words(|w| redactor.text(w))).collect())
+            }
             Self::Unreviewed(words) => Self::Unreviewed(redactor.text(&words)),
             Self::System(words) => Self::System(redactor.text(&words)),
             Self::Bug(words) => Self::Bug(redactor.text(&words)),
@@ -110,6 +119,13 @@ impl Scenario {
 
     /// Why the system of `profile` cannot be asked to prove the scenario; nothing when it can.
     pub fn lacking(&self, profile: &Profile) -> Option<String> {
+        self.all_needs()
+            .into_iter()
+            .find_map(|need| profile.lack(need))
+    }
+
+    /// What of a system it needs: what it names, and what follows from its area and from its own system.
+    pub fn all_needs(&self) -> BTreeSet<Capability> {
         let mut needs = self.needs.clone();
         match self.area() {
             "notifications" => needs.insert(Capability::Websocket),
@@ -122,7 +138,12 @@ impl Scenario {
                 needs.insert(Capability::Settings);
             }
         }
-        needs.into_iter().find_map(|need| profile.lack(need))
+        needs
+    }
+
+    /// Whether it needs a websocket service.
+    pub fn needs_websocket(&self) -> bool {
+        self.all_needs().contains(&Capability::Websocket)
     }
 
     /// The first part of the id.
@@ -143,11 +164,12 @@ pub fn ensure(holds: bool, sentence: impl FnOnce() -> String) -> Outcome {
     if holds {
         Ok(())
     } else {
-        Err(Failure::Broken(format!(
-            "{} ({}:{})",
-            sentence(),
-            at.file(),
-            at.line()
-        )))
+        let (file, line) = (at.file(), at.line());
+        Err(Failure::broken(format!("{} ({file}:{line})", sentence())))
     }
+}
+
+fn sentences(breaches: &[Breach]) -> String {
+    let words: Vec<&str> = breaches.iter().map(Breach::words).collect();
+    words.join("\n")
 }

@@ -4,13 +4,14 @@
 //! part of what was reviewed. A flow that differs is left beside it as `.snap.new` for `cargo review` (not in CI, where
 //! insta writes nothing unless `INSTA_UPDATE` says so).
 
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use ::contract::Document;
 use insta::{Settings, Snapshot};
 use similar::TextDiff;
 
+use crate::data::{self, data};
 use crate::panics::silently;
 use crate::scenario::Scenario;
 
@@ -25,69 +26,54 @@ pub enum Change {
     Header(String),
 }
 
-/// Where the reviewed flow of the scenario `id` is.
-pub fn path(id: &str) -> PathBuf {
-    crate::workspace()
-        .join("snapshots")
-        .join(format!("{id}.snap"))
+/// What was reviewed.
+struct Reviewed {
+    title: String,
+    fixture: Option<String>,
+    flow: String,
 }
 
 /// The reviewed flow of the scenario `id`, if there is one.
 pub fn reviewed(id: &str) -> Option<String> {
-    let snapshot = Snapshot::from_file(&path(id)).ok()?;
-    Some(snapshot.as_text()?.to_string())
+    Reviewed::of(id).map(|reviewed| reviewed.flow)
 }
 
 /// The ids of the reviewed flows that belong to none of `scenarios`.
 pub fn orphans(scenarios: &[Scenario]) -> Vec<String> {
-    fn list(directory: &Path, below: &str, found: &mut Vec<String>) {
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.path().is_dir() {
-                list(&entry.path(), &format!("{below}{name}/"), found);
-            } else if let Some(id) = name.strip_suffix(".snap") {
-                found.push(format!("{below}{id}"));
-            }
-        }
-    }
-    let mut found = Vec::new();
-    list(&crate::workspace().join("snapshots"), "", &mut found);
-    found.retain(|id| !scenarios.iter().any(|scenario| scenario.id == *id));
-    found.sort();
-    found
+    let files = data().list("snapshots").unwrap_or_default();
+    let ids = files.iter().filter_map(|file| {
+        let below = file.strip_prefix("snapshots/")?;
+        below.strip_suffix(".snap").map(str::to_owned)
+    });
+    ids.filter(|id| !scenarios.iter().any(|scenario| scenario.id == *id))
+        .collect()
 }
 
 /// Compares `text` with the reviewed flow of `scenario`, and leaves one that differs to be reviewed.
 pub fn compare(scenario: &Scenario, text: &str) -> Result<(), Change> {
-    let path = path(&scenario.id);
     // What insta says is not asked: it may have been told to pass everything. Its work is to leave what is to be reviewed,
     // or, told to accept everything, to write the flow, which is why it is read afterwards.
-    assert_quietly(scenario, &path, text);
-    compare_only(scenario, text)
-}
-
-/// The same, and writes nothing.
-pub fn compare_only(scenario: &Scenario, text: &str) -> Result<(), Change> {
-    let Ok(reviewed) = Snapshot::from_file(&path(&scenario.id)) else {
+    if let Some(checkout) = data::checkout()
+        && data().folder() == Some(checkout)
+    {
+        assert_quietly(scenario, checkout, text);
+    }
+    let Some(reviewed) = Reviewed::of(&scenario.id) else {
         return Err(Change::New);
     };
-    if TitledFlow::same(&reviewed, scenario, text) {
-        return Ok(());
+    if reviewed.flow.trim_end() != text.trim_end() {
+        return Err(Change::Flow(diff(&reviewed.flow, text)));
     }
-    let old = reviewed
-        .as_text()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    if old.trim_end() == text.trim_end() {
+    if reviewed.title != scenario.title || reviewed.fixture != scenario.fixture {
         return Err(Change::Header(format!(
             "the header says {:?} and {}; the scenario says {:?} and {}",
-            reviewed.metadata().description().unwrap_or_default(),
-            reviewed.metadata().input_file().unwrap_or("no fixture"),
+            reviewed.title,
+            reviewed.fixture.as_deref().unwrap_or("no fixture"),
             scenario.title,
             scenario.fixture.as_deref().unwrap_or("no fixture"),
         )));
     }
-    Err(Change::Flow(diff(&old, text)))
+    Ok(())
 }
 
 /// The differing lines of two texts with three lines around them.
@@ -100,15 +86,35 @@ pub fn diff(old: &str, new: &str) -> String {
         .to_string()
 }
 
+impl Reviewed {
+    fn of(id: &str) -> Option<Self> {
+        let path = format!("snapshots/{id}.snap");
+        Self::parse(&path, &data().read(&path).ok()?)
+    }
+
+    /// A snapshot's text: a header in YAML between lines of three dashes, then the flow.
+    fn parse(path: &str, text: &str) -> Option<Self> {
+        let (header, flow) = text.strip_prefix("---\n")?.split_once("\n---\n")?;
+        let header = Document::parse(path, header).ok()?.value;
+        let word = |key: &str| header[key].as_str().map(str::to_owned);
+        Some(Self {
+            title: word("description").unwrap_or_default(),
+            fixture: word("input_file"),
+            flow: flow.to_owned(),
+        })
+    }
+}
+
 /// Lets insta compare, and write what it writes, without its output.
-fn assert_quietly(scenario: &Scenario, path: &Path, text: &str) {
+fn assert_quietly(scenario: &Scenario, checkout: &Path, text: &str) {
+    let path = checkout.join("snapshots").join(&scenario.id);
     let mut settings = Settings::new();
-    settings.set_snapshot_path(path.parent().unwrap_or(path));
+    settings.set_snapshot_path(path.parent().unwrap_or(&path));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.set_description(&scenario.title);
     if let Some(fixture) = &scenario.fixture {
-        settings.set_input_file(crate::workspace().join(fixture));
+        settings.set_input_file(checkout.join(fixture));
     }
     settings.set_comparator(Box::new(TitledFlow));
     let name = scenario.id.rsplit('/').next().unwrap_or(&scenario.id);
@@ -120,16 +126,6 @@ fn assert_quietly(scenario: &Scenario, path: &Path, text: &str) {
 /// Equal flows under the same title, for the same fixture.
 #[derive(Clone)]
 struct TitledFlow;
-
-impl TitledFlow {
-    /// Whether `reviewed` is this text under this scenario's title.
-    fn same(reviewed: &Snapshot, scenario: &Scenario, text: &str) -> bool {
-        let old = reviewed.as_text().map(ToString::to_string);
-        old.is_some_and(|old| old.trim_end() == text.trim_end())
-            && reviewed.metadata().description() == Some(scenario.title.as_str())
-            && reviewed.metadata().input_file() == scenario.fixture.as_deref()
-    }
-}
 
 impl insta::Comparator for TitledFlow {
     fn matches(&self, reviewed: &Snapshot, recorded: &Snapshot) -> bool {

@@ -83,6 +83,10 @@ impl Lines {
         })
     }
 
+    pub(crate) fn rules(&self) -> &'static Rules {
+        self.rules
+    }
+
     pub(crate) fn http(&self) -> &Http {
         &self.http
     }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use crate::system::StartError;
 
@@ -64,9 +64,14 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How often an address is tried, and how often a trickling answer goes on.
 const INTERVAL: Duration = Duration::from_millis(15);
 
-/// What one stage told a stand-in, by the stage's mark.
+/// What a stand-in was told to answer.
 #[derive(Default)]
-struct Book(BTreeMap<String, Page>);
+struct Book {
+    /// What one stage told it, by the stage's mark.
+    pages: BTreeMap<String, Page>,
+    /// What answers everybody else.
+    otherwise: Option<Box<dyn Respond>>,
+}
 
 #[derive(Default)]
 struct Page {
@@ -166,13 +171,18 @@ impl StandIn {
 
     /// Opens a page for the stage with `mark`: from now on its requests are kept for it.
     pub fn join(&self, mark: &str) {
-        lock(&self.book).0.entry(mark.to_owned()).or_default();
+        lock(&self.book).pages.entry(mark.to_owned()).or_default();
+    }
+
+    /// Lets `otherwise` answer the requests that are no stage's from now on.
+    pub fn answer_otherwise(&self, otherwise: impl Respond + 'static) {
+        lock(&self.book).otherwise = Some(Box::new(otherwise));
     }
 
     /// Answers the requests of the stage with `mark` with `response` from now on.
     pub fn answer(&self, mark: &str, response: ResponseTemplate) {
         lock(&self.book)
-            .0
+            .pages
             .entry(mark.to_owned())
             .or_default()
             .answer = Some(response);
@@ -181,7 +191,7 @@ impl StandIn {
     /// Takes what has arrived for the stage with `mark`, in the order of arrival.
     pub fn take_requests(&self, mark: &str) -> Vec<Request> {
         lock(&self.book)
-            .0
+            .pages
             .get_mut(mark)
             .map(|page| std::mem::take(&mut page.requests))
             .unwrap_or_default()
@@ -189,7 +199,7 @@ impl StandIn {
 
     /// Forgets the stage with `mark`.
     pub fn leave(&self, mark: &str) {
-        lock(&self.book).0.remove(mark);
+        lock(&self.book).pages.remove(mark);
     }
 }
 
@@ -223,7 +233,7 @@ async fn misbehave(listener: TcpListener, trouble: Trouble, called: watch::Sende
 
 impl Book {
     fn answer(&mut self, request: &Request) -> ResponseTemplate {
-        for (mark, page) in &mut self.0 {
+        for (mark, page) in &mut self.pages {
             if carries(request, mark) {
                 page.requests.push(request.clone());
                 return page.answer.clone().unwrap_or_else(|| {
@@ -231,7 +241,12 @@ impl Book {
                 });
             }
         }
-        ResponseTemplate::new(500).set_body_string("this request carries no stage's mark")
+        match &self.otherwise {
+            Some(otherwise) => otherwise.respond(request),
+            None => {
+                ResponseTemplate::new(500).set_body_string("this request carries no stage's mark")
+            }
+        }
     }
 }
 

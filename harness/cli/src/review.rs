@@ -4,8 +4,9 @@ use std::io;
 use std::process::Command;
 
 use clap::Args;
+use harness::data::data;
 
-use crate::Status;
+use crate::{Status, no_folder};
 
 /// Review the flows that differ from the accepted ones, one by one, through cargo-insta.
 #[derive(Args)]
@@ -16,6 +17,9 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Status {
+    let Some(folder) = data().folder() else {
+        return no_folder();
+    };
     let words = if arguments.arguments.is_empty() {
         vec!["review".to_owned()]
     } else {
@@ -25,7 +29,7 @@ pub fn run(arguments: &Arguments) -> Status {
         .arg("insta")
         .args(words)
         .arg("--workspace")
-        .current_dir(harness::workspace())
+        .current_dir(folder)
         .status();
     match insta {
         Ok(status) if status.success() => Status::Kept,

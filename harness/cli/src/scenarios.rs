@@ -1,5 +1,6 @@
 //! Every scenario of every scenario crate.
 
+use harness::data::PROGRAM;
 use harness::fixture::{FixtureError, nearest};
 use harness::scenario::Scenario;
 
@@ -32,6 +33,29 @@ pub fn select(scenarios: Vec<Scenario>, filters: &[String]) -> Result<Vec<Scenar
     Ok(scenarios.into_iter().filter(wanted).collect())
 }
 
+/// Those that prove one of `promises`; all of them without any. A promise that the contract does not have is an error that
+/// names the nearest.
+pub fn proving(scenarios: Vec<Scenario>, promises: &[String]) -> Result<Vec<Scenario>, String> {
+    let known = &harness::contract::contract()
+        .map_err(|error| error.to_string())?
+        .promises;
+    let ids = || known.iter().map(|promise| promise.id.as_str());
+    for promise in promises {
+        if !ids().any(|id| id == promise) {
+            let suggestion = nearest(promise, ids())
+                .map(|id| format!("; did you mean {id}?"))
+                .unwrap_or_default();
+            return Err(format!(
+                "the contract has no promise {promise:?}{suggestion}\n`x-promises` in contracts/*.yaml has all"
+            ));
+        }
+    }
+    let wanted = |scenario: &Scenario| {
+        promises.is_empty() || scenario.promises.iter().any(|id| promises.contains(id))
+    };
+    Ok(scenarios.into_iter().filter(wanted).collect())
+}
+
 fn unmatched(filter: &str, scenarios: &[Scenario]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for scenario in scenarios {
@@ -58,8 +82,7 @@ fn unmatched(filter: &str, scenarios: &[Scenario]) -> String {
         message.push_str("; the nearest:\n");
         message.push_str(&likely.join("\n"));
     }
-    message.push_str("\n`cargo verify --list` shows all");
-    message
+    message + &format!("\n`{PROGRAM} verify --list` shows all")
 }
 
 #[cfg(test)]

@@ -1,33 +1,52 @@
 //! `cargo verify`: plays scenarios against a system and says whether the contract is kept.
+//!
+//! - `compare`: two systems compared by what their clients notice
+//! - `init`: a profile written
+//! - `rounds`: the scenarios played, in which order and how often
+//! - `output`: the results printed and written
 
-use std::io::{self, IsTerminal, Write};
+mod compare;
+mod init;
+mod output;
+mod rounds;
+
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::Args;
-use futures_util::{StreamExt, stream};
+use clap::{Args, Subcommand};
+use contract::Contract;
+use harness::contract::contract;
 use harness::coverage::Coverage;
+use harness::data::{PROGRAM, data};
 use harness::profile::Profile;
-use harness::report;
-use harness::runner::{OWN_AT_ONCE, Theatre, Verdict};
+use harness::report::Format;
+use harness::results::{Results, Subject};
+use harness::runner::Theatre;
 use harness::scenario::{Failure, Scenario};
 use harness::snapshot;
-use harness::system::{Runtime, StartError};
+use harness::system::{Runtime, StartError, System};
+use harness::verdict::{Broken, Reason, Skipped, Verdict};
 
 use crate::{Status, scenarios};
-
-/// How many scenarios are played at the same time.
-const AT_ONCE: usize = 8;
+pub(crate) use rounds::play_once;
+use rounds::{Order, Played, play};
 
 /// Start Redis and both services, play every scenario against them from outside, and say whether the contract is kept.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 #[command(after_help = "\
 Examples:
   cargo verify                              everything, in containers where an engine answers
   cargo verify gateway/status               the scenarios whose id contains gateway/status
   cargo verify --runtime processes          without a container engine
   cargo verify --keep notifications/events  look at the running system afterwards
-  cargo verify --system my.toml             your own services; harness/profiles/reference.toml documents every key
+  cargo verify init                         write a profile for your own services, after four questions
+  cargo verify --system my.toml             your own services
+  cargo verify compare --old old.toml --new new.toml
+  cargo verify --only-promise delivery.in-order
+  cargo verify --repeat 20                  is a result the same every time, in any order?
+  cargo verify -- init                      the scenarios whose id contains init
 
 A scenario passes when every message is accounted for and its flow is the reviewed one in snapshots/.
 Flows of the reference system that differ are left for `cargo review`. A scenario that needs what the system lacks is
@@ -41,6 +60,9 @@ Exit status:
      scenarios to skip
   4  a bug in the harness or in a scenario")]
 pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Play only scenarios whose id contains one of these
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
@@ -49,12 +71,12 @@ pub struct Arguments {
     #[arg(long)]
     list: bool,
 
-    /// Where the system runs: containers, or processes [default: containers where an engine answers]
+    /// Where the suite's own parts run: containers, or processes [default: containers where an engine answers]
     /// [env: HARNESS_RUNTIME]
     #[arg(long, value_name = "RUNTIME")]
     runtime: Option<Runtime>,
 
-    /// What to verify: a system profile [default: harness/profiles/reference.toml]
+    /// What to verify: a system profile [default: the reference system, in a checkout]
     #[arg(long, value_name = "FILE")]
     system: Option<PathBuf>,
 
@@ -62,17 +84,54 @@ pub struct Arguments {
     #[arg(long)]
     check_profile: bool,
 
+    /// Play only scenarios that prove this promise, by its id; may be given several times
+    #[arg(long, value_name = "ID")]
+    only_promise: Vec<String>,
+
+    /// Stop at the first failure; what was not played then is not reached
+    #[arg(long)]
+    fail_fast: bool,
+
+    /// Play the scenarios in an order that follows from this number [default: the listed order]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+
+    /// Play everything this many times, each time in another order; what failed in some rounds only is flaky
+    #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+
+    /// What to print: text, json, junit, markdown, or github (text with annotations, and a job summary)
+    #[arg(long, value_name = "FORMAT", default_value_t = Format::Text)]
+    format: Format,
+
+    /// Where results.json, junit.xml and summary.md are written [default: target/verify of the checkout]
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+
     /// Leave the system up after the run, print its URLs, and wait for Ctrl-C
     #[arg(long)]
     keep: bool,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    Compare(Box<compare::Arguments>),
+    Init(Box<init::Arguments>),
+}
+
 pub fn run(arguments: &Arguments) -> Status {
-    let all = match scenarios::all() {
-        Ok(all) => all,
-        Err(error) => return usage(&error.to_string()),
+    match &arguments.command {
+        Some(Command::Compare(arguments)) => return compare::run(arguments),
+        Some(Command::Init(arguments)) => return init::run(arguments),
+        None => {}
+    }
+    let (contract, all) = match (contract(), scenarios::all()) {
+        (Ok(contract), Ok(all)) => (contract, all),
+        (Err(error), _) | (_, Err(error)) => return usage(&error.to_string()),
     };
-    let selected = match scenarios::select(all, &arguments.filters) {
+    let selected = scenarios::select(all, &arguments.filters)
+        .and_then(|selected| scenarios::proving(selected, &arguments.only_promise));
+    let selected = match selected {
         Ok(selected) => selected,
         Err(message) => return usage(&message),
     };
@@ -89,35 +148,46 @@ pub fn run(arguments: &Arguments) -> Status {
         Err(error) => return usage(&error.to_string()),
     };
     let chosen = match runtime(arguments.runtime) {
-        Ok(Some(Runtime::Containers)) if !profile.is_reference() => {
-            return usage("containers are for the whole reference system: use --runtime processes");
-        }
         Ok(chosen) => chosen,
         Err(message) => return usage(&message),
     };
+    if let Some(reason) = chosen.and_then(|runtime| profile.refuses(runtime)) {
+        return usage(&reason);
+    }
     let (selected, skipped) = playable(selected, &profile);
     if arguments.check_profile {
         println!("{}: nothing is wrong with it", profile.file);
-        println!("{} scenarios can be played{skipped}", selected.len());
+        println!("{} scenarios can be played", selected.len());
+        print!("{}", reasons(&skipped));
         return Status::Kept;
     }
     if selected.is_empty() {
-        return usage(&format!("there is nothing to play{skipped}"));
+        return usage(format!("there is nothing to play\n{}", reasons(&skipped)).trim_end());
     }
-    block_on(async { Ok(verify(arguments, profile, chosen, &selected, &skipped).await) })
-        .unwrap_or_else(|status| status)
+    let verified = verify(arguments, contract, profile, chosen, &selected, skipped);
+    block_on(async { Ok(verified.await) }).unwrap_or_else(|status| status)
 }
 
 /// The scenarios that the system of `profile` can be asked to prove, and why it cannot be asked for the others.
-fn playable(scenarios: Vec<Scenario>, profile: &Profile) -> (Vec<Scenario>, report::Skipped) {
-    let (mut playable, mut skipped) = (Vec::new(), report::Skipped::default());
+fn playable(scenarios: Vec<Scenario>, profile: &Profile) -> (Vec<Scenario>, Vec<Skipped>) {
+    let (mut playable, mut skipped) = (Vec::new(), Vec::new());
     for scenario in scenarios {
         match scenario.lacking(profile) {
-            Some(reason) => skipped.add(reason),
+            Some(reason) => skipped.push(Skipped::of(&scenario, Reason::Lacking(reason))),
             None => playable.push(scenario),
         }
     }
     (playable, skipped)
+}
+
+/// A line for each reason why scenarios are skipped.
+fn reasons(skipped: &[Skipped]) -> String {
+    let mut reasons: Vec<String> = skipped.iter().map(|s| s.reason.to_string()).collect();
+    reasons.sort();
+    let groups = reasons.chunk_by(|one, next| one == next);
+    groups
+        .map(|group| format!("{} skipped: {}\n", group.len(), group[0]))
+        .collect()
 }
 
 /// The runtime that was chosen, on the command line or in the environment; none where the harness is to choose.
@@ -139,18 +209,26 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> 
 
 async fn verify(
     arguments: &Arguments,
+    contract: &Contract,
     profile: Profile,
     chosen: Option<Runtime>,
     selected: &[Scenario],
-    skipped: &report::Skipped,
+    skipped: Vec<Skipped>,
 ) -> Status {
+    let order = Order::new(arguments.seed, arguments.repeat);
+    let mut subject = Subject {
+        profile: profile.file.clone(),
+        rounds: order.rounds(),
+        seed: order.seed(),
+        ..Subject::default()
+    };
+    let whole =
+        skipped.is_empty() && arguments.filters.is_empty() && arguments.only_promise.is_empty();
     let began = Instant::now();
     let parts: Vec<&str> = profile.parts().map(|(name, _)| name).collect();
-    eprintln!(
-        "starting or reaching {} of {}",
-        parts.join(", "),
-        profile.file
-    );
+    let (parts, file) = (parts.join(", "), &profile.file);
+    eprintln!("starting or reaching {parts} of {file}");
+    eprintln!("{}", data());
     let opened = async {
         let theatre = Theatre::open(profile, chosen, &|line| eprintln!("{line}")).await?;
         theatre.prepare(selected).await?;
@@ -158,101 +236,100 @@ async fn verify(
     };
     let theatre = match opened.await {
         Ok(theatre) => theatre,
-        Err(error) => return not_started(&error),
+        Err(error) => {
+            let verdicts = selected.iter().map(|scenario| unreached(scenario, &error));
+            let results = results(arguments, contract, subject, verdicts.collect(), skipped);
+            if let Err(message) = output::not_started(arguments, &results) {
+                eprintln!("{message}");
+            }
+            return not_started(&error);
+        }
     };
+    subject.runtime = theatre.runtime().to_string();
     let count = selected.len();
     eprintln!(
-        "up in {} after {:.1} s; playing {count} scenario{}",
-        theatre.runtime(),
+        "up after {:.1} s ({}); playing {count} scenario{}{order}",
         began.elapsed().as_secs_f64(),
+        theatre.places(),
         if count == 1 { "" } else { "s" }
     );
-    let verdicts = play(&theatre, selected).await;
-
-    for verdict in verdicts.iter().filter(|verdict| verdict.result.is_err()) {
-        println!("\n─── {}", report::failure(verdict));
-    }
-    println!();
-    print!("{}", report::summary(&verdicts, skipped));
+    let Played { verdicts, unplayed } = play(&theatre, selected, order, arguments.fail_fast).await;
+    let stopped = unplayed.iter().map(|s| Skipped::of(s, Reason::FailFast));
+    let skipped = skipped.into_iter().chain(stopped).collect();
     let mut status = status(&verdicts);
-    if arguments.filters.is_empty() && skipped.is_empty() {
-        if let Ok(contract) = harness::contract::contract() {
-            let coverage = Coverage::of(contract, &verdicts);
-            println!(
-                "exercised: {} (`cargo contracts coverage`)",
-                coverage.summary()
-            );
-        }
-        let orphans = snapshot::orphans(selected);
-        for id in &orphans {
-            println!("snapshots/{id}.snap is of no scenario: delete it, or bring its fixture back");
-        }
-        if !orphans.is_empty() && matches!(status, Status::Kept) {
-            status = Status::Broken;
-        }
+    let results = results(arguments, contract, subject, verdicts, skipped);
+    if let Err(message) = output::finished(arguments, &results) {
+        eprintln!("{message}");
+        status = Status::Usage;
+    }
+    if whole {
+        status = whole_contract(contract, &results, selected, status);
     }
     if arguments.keep {
-        let system = match theatre.system().await {
-            Ok(system) => system,
+        match theatre.system().await {
+            Ok(system) => say_where(system),
             Err(error) => return not_started(&error),
-        };
-        println!("\nthe system is up:");
-        if let Some(endpoint) = &system.websocket {
-            println!("  websocket service  {endpoint}");
         }
-        if let Some(endpoint) = &system.gateway {
-            println!("  api gateway        {endpoint}");
-        }
-        if let Some(redis) = system.redis() {
-            println!("  redis              {}", redis.url());
-        }
-        if let Some(secret) = system.issuer.secret() {
-            println!("  JWT secret         {secret}");
-        }
-        println!("Ctrl-C takes it down");
         theatre.keep(status as u8).await;
     }
     theatre.stop().await;
     status
 }
 
-/// Plays the scenarios, several at a time, with a word about each as it ends. Those on systems of their own wait for
-/// their turn beside the others, not in their way.
-pub(crate) async fn play(theatre: &Theatre, selected: &[Scenario]) -> Vec<Verdict> {
-    let terminal = io::stderr().is_terminal();
-    let several = |own: bool, at_once: usize| {
-        let of_kind = move |scenario: &&Scenario| scenario.own_system.is_some() == own;
-        stream::iter(selected.iter().filter(of_kind))
-            .map(|scenario| theatre.play(scenario))
-            .buffer_unordered(at_once)
-    };
-    let mut playing = stream::select(several(true, OWN_AT_ONCE), several(false, AT_ONCE));
-    let mut verdicts = Vec::new();
-    while let Some(verdict) = playing.next().await {
-        let word = match verdict.result.as_ref().map_err(|broken| &broken.failure) {
-            Ok(()) => "kept  ",
-            Err(Failure::Broken(_)) => "BROKEN",
-            Err(Failure::Unreviewed(_)) => "REVIEW",
-            Err(Failure::System(_)) => "SYSTEM",
-            Err(Failure::Bug(_)) => "BUG   ",
-        };
-        let progress = format!("[{:>3}/{}]", verdicts.len() + 1, selected.len());
-        if terminal && verdict.result.is_ok() {
-            // The line is written over: only what is broken stays on the screen.
-            eprint!("\r\x1b[2K{progress} {word} {}", verdict.id);
-        } else if terminal {
-            eprintln!("\r\x1b[2K{progress} {word} {}", verdict.id);
-        } else {
-            eprintln!("{progress} {word} {}", verdict.id);
-        }
-        let _ = io::stderr().flush();
-        verdicts.push(verdict);
+/// The results as far as the run was asked for them: what was not asked is told only where it is broken.
+fn results(
+    arguments: &Arguments,
+    contract: &Contract,
+    subject: Subject,
+    verdicts: Vec<Verdict>,
+    skipped: Vec<Skipped>,
+) -> Results {
+    let mut results = Results::of(subject, verdicts, skipped, contract);
+    if !arguments.only_promise.is_empty() {
+        results.only(&arguments.only_promise);
     }
-    if terminal {
-        eprint!("\r\x1b[2K");
+    results
+}
+
+fn unreached(scenario: &Scenario, error: &StartError) -> Verdict {
+    let broken = Broken::unreached(Failure::System(error.to_string()));
+    Verdict::of(scenario, String::new(), Err(broken))
+}
+
+/// What only a run of everything can tell: how much of the contract was exercised, and reviewed flows of no scenario.
+fn whole_contract(
+    contract: &Contract,
+    results: &Results,
+    selected: &[Scenario],
+    status: Status,
+) -> Status {
+    let coverage = Coverage::of(contract, &results.verdicts).summary();
+    eprintln!("exercised: {coverage} (`{PROGRAM} contracts coverage`)");
+    let orphans = snapshot::orphans(selected);
+    for id in &orphans {
+        eprintln!("snapshots/{id}.snap is of no scenario: delete it, or bring its fixture back");
     }
-    verdicts.sort_by(|a, b| a.id.cmp(&b.id));
-    verdicts
+    match status {
+        Status::Kept if !orphans.is_empty() => Status::Broken,
+        status => status,
+    }
+}
+
+fn say_where(system: &System) {
+    eprintln!("\nthe system is up:");
+    if let Some(endpoint) = &system.websocket {
+        eprintln!("  websocket service  {endpoint}");
+    }
+    if let Some(endpoint) = &system.gateway {
+        eprintln!("  api gateway        {endpoint}");
+    }
+    if let Some(redis) = system.redis() {
+        eprintln!("  redis              {}", redis.url());
+    }
+    if let Some(secret) = system.issuer.secret() {
+        eprintln!("  JWT secret         {secret}");
+    }
+    eprintln!("Ctrl-C takes it down");
 }
 
 pub(crate) fn status(verdicts: &[Verdict]) -> Status {

@@ -18,7 +18,11 @@ fn notifications(arguments: &[&str]) -> Output {
 #[case::unknown_option(&["verify", "--runtim", "processes"], "a similar argument exists: '--runtime'")]
 #[case::unknown_runtime(&["verify", "--runtime", "boats"], "no runtime \"boats\": containers or processes")]
 #[case::filter_matches_nothing(&["verify", "delivry"], "the nearest:\n  delivery")]
-#[case::no_command(&[], "Usage: cargo <COMMAND>")]
+#[case::unknown_promise(&["verify", "--only-promise", "delivery.inorder"], "did you mean delivery.in-order?")]
+#[case::unknown_format(&["verify", "--format", "jason"], "no format \"jason\": one of text, json, junit, markdown, github")]
+#[case::no_rounds(&["verify", "--repeat", "0"], "invalid value '0' for '--repeat <TIMES>'")]
+#[case::no_data(&["--data", "/nowhere", "verify"], "--data: /nowhere has no contracts/asyncapi.yaml: expected a folder")]
+#[case::no_command(&[], "Usage: cargo [OPTIONS] <COMMAND>")]
 fn a_wrong_use_is_answered_in_one_message_with_status_3(
     #[case] arguments: &[&str],
     #[case] message: &str,
@@ -87,6 +91,7 @@ fn the_help_teaches_examples_and_exit_statuses() {
     let said = String::from_utf8_lossy(&output.stdout);
     for part in [
         "cargo verify gateway/status",
+        "cargo verify init",
         "Exit status:",
         "--runtime",
         "--keep",
@@ -98,8 +103,29 @@ fn the_help_teaches_examples_and_exit_statuses() {
 }
 
 #[test]
+fn the_version_says_which_contract_is_read() {
+    let output = notifications(&["verify", "--version"]);
+    let checkout = harness::data::checkout().unwrap().display();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        format!(
+            "notifications {}\n{}\n",
+            env!("CARGO_PKG_VERSION"),
+            harness::data::data()
+        )
+    );
+    assert!(
+        output
+            .stdout
+            .ends_with(format!(", in {checkout}\n").as_bytes())
+    );
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
 fn the_readme_shows_a_flow_as_it_was_reviewed() {
-    let read = |path: &str| std::fs::read_to_string(harness::workspace().join(path)).unwrap();
+    let checkout = harness::data::checkout().unwrap();
+    let read = |path: &str| std::fs::read_to_string(checkout.join(path)).unwrap();
     let readme = read("README.md");
     let (_, rest) = readme.split_once("<!-- flow: ").unwrap();
     let (id, rest) = rest.split_once(" -->\n```text\n").unwrap();

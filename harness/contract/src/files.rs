@@ -15,6 +15,16 @@ pub struct Files(pub BTreeMap<String, String>);
 const KINDS: [&str; 4] = [".yaml", ".json", ".md", ".js"];
 
 impl Files {
+    /// These files, as far as a contract consists of them.
+    pub fn of<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let files = files.into_iter().filter(|(name, _)| is_kind(name));
+        Self(
+            files
+                .map(|(name, text)| (name.to_owned(), text.to_owned()))
+                .collect(),
+        )
+    }
+
     /// The files below `folder`.
     pub fn of_folder(folder: &Path) -> Result<Self, Problem> {
         let mut files = BTreeMap::new();
@@ -36,7 +46,7 @@ impl Files {
                     continue;
                 };
                 let name = below.to_string_lossy().replace('\\', "/");
-                if KINDS.iter().any(|kind| name.ends_with(kind)) {
+                if is_kind(&name) {
                     let text = fs::read_to_string(&path).map_err(|error| {
                         Problem::new(name.clone(), format!("cannot be read: {error}"))
                     })?;
@@ -83,7 +93,7 @@ impl Files {
         let mut files = BTreeMap::new();
         for name in listing.split(|byte| *byte == 0) {
             let name = String::from_utf8_lossy(name);
-            if KINDS.iter().any(|kind| name.ends_with(kind)) {
+            if is_kind(&name) {
                 let text = git(&["show", &format!("{commit}:./{name}")])?;
                 files.insert(name.into_owned(), String::from_utf8_lossy(&text).into());
             }
@@ -96,4 +106,8 @@ impl Files {
         }
         Ok(Self(files))
     }
+}
+
+fn is_kind(name: &str) -> bool {
+    KINDS.iter().any(|kind| name.ends_with(kind))
 }

@@ -2,7 +2,7 @@
 
 mod http;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind;
@@ -20,6 +20,7 @@ pub struct Rules {
     messages: BTreeMap<String, Schema>,
     closes: Vec<CloseRule>,
     http: http::HttpRules,
+    wording: Vec<String>,
 }
 
 /// One place where something is not as the contract says.
@@ -29,6 +30,8 @@ pub struct Violation {
     pub pointer: String,
     /// What was expected and what came.
     pub problem: String,
+    /// The header field that it is about, in small letters.
+    pub field: Option<String>,
 }
 
 impl std::fmt::Display for Violation {
@@ -74,10 +77,16 @@ impl Rules {
             });
         }
         Ok(Self {
+            wording: wording(contract),
             messages,
             closes,
             http: http::HttpRules::new(contract)?,
         })
+    }
+
+    /// The names of members whose words are for people: `x-wording` in a schema. The contract fixes that they are there.
+    pub fn wording(&self) -> &[String] {
+        &self.wording
     }
 
     /// Whether there is a notification of this type.
@@ -93,8 +102,14 @@ impl Rules {
             None => vec![Violation {
                 pointer: "/event".to_owned(),
                 problem: unknown("event", event, self.messages.keys()),
+                field: None,
             }],
         }
+    }
+
+    /// Whether a close that the service begins may have this code.
+    pub fn closes_with(&self, code: u16) -> bool {
+        self.closes.iter().any(|close| close.code == code)
     }
 
     /// Every way in which a close that the service began is not one of the contract's.
@@ -103,6 +118,7 @@ impl Rules {
             vec![Violation {
                 pointer: String::new(),
                 problem,
+                field: None,
             }]
         };
         let rules: Vec<&CloseRule> = self.closes.iter().filter(|c| c.code == code).collect();
@@ -191,6 +207,37 @@ impl Rules {
     }
 }
 
+fn wording(contract: &Contract) -> Vec<String> {
+    fn collect(schema: &Value, found: &mut BTreeSet<String>) {
+        let Value::Object(members) = schema else {
+            if let Value::Array(elements) = schema {
+                elements.iter().for_each(|element| collect(element, found));
+            }
+            return;
+        };
+        if let Some(Value::Object(properties)) = members.get("properties") {
+            let worded = properties.iter().filter(|(_, p)| p["x-wording"] == true);
+            found.extend(worded.map(|(name, _)| name.clone()));
+        }
+        members.values().for_each(|value| collect(value, found));
+    }
+    let mut found = BTreeSet::new();
+    let responses = contract.routes.iter().flat_map(|route| &route.responses);
+    for response in responses.chain(contract.unknown_routes.values()) {
+        response
+            .content
+            .iter()
+            .for_each(|(_, schema)| collect(schema, &mut found));
+    }
+    for close in &contract.closes {
+        close
+            .reason
+            .iter()
+            .for_each(|schema| collect(schema, &mut found));
+    }
+    found.into_iter().collect()
+}
+
 /// A schema ready for use.
 struct Schema {
     validator: Validator,
@@ -228,15 +275,18 @@ impl Schema {
                             Some(known) => unknown("field", name, known.keys()),
                             None => format!("unknown field `{name}`"),
                         },
+                        field: None,
                     }));
                 }
                 ValidationErrorKind::Constant { expected_value } => found.push(Violation {
                     problem: format!("expected {expected_value}, got {}", error.instance()),
                     pointer,
+                    field: None,
                 }),
                 _ => found.push(Violation {
                     problem: error.to_string(),
                     pointer,
+                    field: None,
                 }),
             }
         }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use harness::contract;
+use harness::data::data;
 use harness::fixture::{self, Interaction};
 use harness::matching::{Body, Keys, Matching};
-use harness::{contract, workspace};
 use interchange::exchange::Known;
 use interchange::{Files, Problem, pact};
 use rstest::rstest;
@@ -173,8 +174,8 @@ fn an_interaction_becomes_a_fixture_with_its_rules() {
 }
 
 fn message(event: &str) -> Value {
-    let path = workspace().join("contracts/fixtures/notifications/class_created.json");
-    let fixture: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let path = "contracts/fixtures/notifications/class_created.json";
+    let fixture: Value = serde_json::from_str(&data().read(path).unwrap()).unwrap();
     let mut content = fixture["message"].clone();
     content["event"] = json!(event);
     json!({

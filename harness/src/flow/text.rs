@@ -29,6 +29,7 @@ impl Flow {
                 .then(a.name.cmp(&b.name))
         });
         let mut printer = Printer {
+            flow: self,
             ledger: &self.ledger,
             redactor: redactor.clone(),
             text: String::new(),
@@ -53,6 +54,7 @@ fn rank(actor: &Actor) -> u8 {
 }
 
 struct Printer<'a> {
+    flow: &'a Flow,
     ledger: &'a Ledger,
     redactor: Redactor,
     text: String,
@@ -75,7 +77,7 @@ impl Printer<'_> {
             Actor::Client { .. } => "WebSocket client",
         };
         let _ = writeln!(self.text, "{} ({what})", lane.name);
-        let identified = self.identified(lane);
+        let identified = self.flow.identified(lane);
         let mut at = 0;
         self.quiet = true;
         self.user = match &lane.actor {
@@ -93,29 +95,6 @@ impl Printer<'_> {
                 }
             };
         }
-    }
-
-    /// For each entry of a lane, the message that it received, if it did.
-    fn identified(&self, lane: &Lane) -> Vec<Option<Published>> {
-        let Actor::Client { user, offered } = &lane.actor else {
-            return vec![None; lane.entries.len()];
-        };
-        let texts: Vec<Vec<u8>> = lane
-            .entries
-            .iter()
-            .filter_map(|entry| match entry {
-                Entry::Received(Frame::Text(bytes)) => Some(bytes.clone()),
-                _ => None,
-            })
-            .collect();
-        let mut messages = self.ledger.identify(user, *offered, &texts).into_iter();
-        lane.entries
-            .iter()
-            .map(|entry| match entry {
-                Entry::Received(Frame::Text(_)) => messages.next().flatten().cloned(),
-                _ => None,
-            })
-            .collect()
     }
 
     /// Prints a publication, or a run of them to the same user and of the same kind, and says how many entries it was.
@@ -503,6 +482,7 @@ bert/1 (WebSocket client)
                 Entry::Response(Response {
                     status: 404,
                     headers: Vec::new(),
+                    all_headers: Vec::new(),
                     body: Body::Text("no".into()),
                 }),
             ],

@@ -1,4 +1,4 @@
-//! How requests go out: over connections that are kept, with TLS or without, each path as it stands.
+//! How requests go out: each over a connection of its own, with TLS or without, each path as it stands.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use super::{Call, CallBody, Reply, form, owned};
 use crate::endpoint::{Endpoint, Stream, Unreachable};
 use crate::system::root_cause;
 
-/// What sends requests. Clones share their connections.
+/// What sends requests.
 #[derive(Clone)]
 pub struct Http {
     client: Client<Connector, reqwest::Body>,
@@ -43,7 +43,10 @@ impl Http {
         let endpoints = endpoints.into_iter().collect();
         let requests = reqwest::Client::builder().no_proxy().build();
         Ok(Self {
-            client: Client::builder(TokioExecutor::new()).build(Connector(endpoints)),
+            client: Client::builder(TokioExecutor::new())
+                // A server may end an idle connection the moment a request is sent on it: every call has one of its own.
+                .pool_max_idle_per_host(0)
+                .build(Connector(endpoints)),
             requests: requests.map_err(|error| format!("no HTTP client: {error}"))?,
         })
     }

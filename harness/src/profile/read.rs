@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroU16;
 use std::path::Path;
 
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
 use super::template;
-use super::{Capability, Profile, Ready, Service, Source, StandInPorts};
+use super::{Capability, Image, NO_SERVICES, Profile, Ready, Service, Source, StandInPorts};
 use crate::backplane;
+use crate::data;
 use crate::endpoint::{Endpoint, Trust, of_scheme};
 use crate::error_shape::ErrorShape;
 use crate::fixture::{FixtureError, nearest, with_suggestion};
@@ -36,6 +38,8 @@ struct Redis {
     url: Option<String>,
     command: Option<Vec<String>>,
     image: Option<String>,
+    port: Option<NonZeroU16>,
+    arguments: Option<Vec<String>>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
 }
@@ -46,6 +50,8 @@ struct Websocket {
     url: Option<String>,
     command: Option<Vec<String>>,
     image: Option<String>,
+    port: Option<NonZeroU16>,
+    arguments: Option<Vec<String>>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
     #[serde(default = "healthz")]
@@ -60,6 +66,8 @@ struct Gateway {
     url: Option<String>,
     command: Option<Vec<String>>,
     image: Option<String>,
+    port: Option<NonZeroU16>,
+    arguments: Option<Vec<String>>,
     #[serde(default)]
     environment: BTreeMap<String, String>,
     #[serde(default = "healthz")]
@@ -135,11 +143,14 @@ impl Profile {
         // Children run here, so the folder must not depend on where this process is.
         let folder = fs::canonicalize(path).ok();
         let folder = folder.as_deref().and_then(Path::parent);
-        Self::parse(name, &text, folder.unwrap_or(Path::new(".")))
+        let profile = Self::parse(name, &text, folder.unwrap_or(Path::new(".")))?;
+        let source = Text { name, text: &text };
+        source.check_startable(&profile, data::checkout())?;
+        Ok(profile)
     }
 
     /// What `text` says; `name` is how messages call the file, and `folder` is where it is.
-    fn parse(name: &str, text: &str, folder: &Path) -> Result<Self, FixtureError> {
+    pub fn parse(name: &str, text: &str, folder: &Path) -> Result<Self, FixtureError> {
         let source = Text { name, text };
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error
@@ -166,6 +177,8 @@ struct Part<'a> {
     url: Option<String>,
     command: Option<Vec<String>>,
     image: Option<String>,
+    port: Option<NonZeroU16>,
+    arguments: Option<Vec<String>>,
     environment: BTreeMap<String, String>,
     ready: String,
     trust: Option<&'a Trust>,
@@ -175,8 +188,10 @@ impl Text<'_> {
     fn profile(&self, file: File, folder: &Path) -> Result<Profile, FixtureError> {
         let trust = self.trust(&file, folder)?;
         let publish = self.publish(file.backplane.publish)?;
+        let nothing_is_published = file.websocket.is_none()
+            && (file.gateway.as_ref()).is_some_and(|gateway| gateway.url.is_some());
         let redis = match file.redis {
-            None if publish.is_some() => None,
+            None if publish.is_some() || nothing_is_published => None,
             redis => Some(redis.unwrap_or_default()),
         };
         let redis = redis.map(|redis| {
@@ -185,6 +200,8 @@ impl Text<'_> {
                 url: redis.url,
                 command: redis.command,
                 image: redis.image,
+                port: redis.port,
+                arguments: redis.arguments,
                 environment: redis.environment,
                 ready: "tcp".to_owned(),
                 trust: trust.as_ref(),
@@ -212,6 +229,8 @@ impl Text<'_> {
                 url: part.url,
                 command: part.command,
                 image: part.image,
+                port: part.port,
+                arguments: part.arguments,
                 environment: part.environment,
                 ready: part.ready,
                 trust: trust.as_ref(),
@@ -223,6 +242,8 @@ impl Text<'_> {
                 url: part.url,
                 command: part.command,
                 image: part.image,
+                port: part.port,
+                arguments: part.arguments,
                 environment: part.environment,
                 ready: part.ready,
                 trust: trust.as_ref(),
@@ -251,6 +272,23 @@ impl Text<'_> {
         Ok(profile)
     }
 
+    /// A service without a source is built in the project's checkout.
+    fn check_startable(
+        &self,
+        profile: &Profile,
+        checkout: Option<&Path>,
+    ) -> Result<(), FixtureError> {
+        let own =
+            |(section, part): &(&str, &Service)| *section != "redis" && part.source == Source::Own;
+        match profile.parts().find(own) {
+            Some((section, _)) if checkout.is_none() => {
+                let problem = format!("{NO_SERVICES}: give its `command`, `image` or `url`");
+                Err(self.wrong(section, "", problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What no section can know alone.
     fn check_together(&self, profile: &Profile) -> Result<(), FixtureError> {
         let at_url = |part: &Service| matches!(part.source, Source::Url(_));
@@ -270,11 +308,7 @@ impl Text<'_> {
                 return Err(self.wrong(section, "url", problem));
             }
             if profile.redis.is_none() {
-                let arguments = match &part.source {
-                    Source::Command(command) => command.as_slice(),
-                    _ => &[],
-                };
-                let templates = part.environment.values().chain(arguments);
+                let templates = part.environment.values().chain(part.source.arguments());
                 let mut names = templates.flat_map(|template| template::names(template));
                 if let Some(name) = names.find(|name| name.starts_with("redis_")) {
                     let problem = format!(
@@ -322,34 +356,45 @@ impl Text<'_> {
 
     fn service(&self, part: Part<'_>) -> Result<Service, FixtureError> {
         let section = part.section;
-        if part.image.is_some() {
-            let problem =
-                "images are not supported yet: start the part with `command`, or give its `url`";
-            return Err(self.wrong(section, "image", problem));
-        }
-        let source = match (part.url, part.command) {
-            (Some(_), Some(_)) => {
-                let problem = "a part has `url` or `command`, and not both: keep one";
-                return Err(self.wrong(section, "url", problem));
+        if part.image.is_none() {
+            for (key, given) in [
+                ("port", part.port.is_some()),
+                ("arguments", part.arguments.is_some()),
+            ] {
+                if given {
+                    let problem =
+                        "is of an image's container, and the part has no `image`: leave it out";
+                    return Err(self.wrong(section, key, problem));
+                }
             }
-            (Some(url), None) if !part.environment.is_empty() => {
-                let _ = url;
+        }
+        let source = match (part.url, part.command, part.image) {
+            (None, None, None) => Source::Own,
+            (Some(_), None, None) if !part.environment.is_empty() => {
                 let problem =
                     "a part at a url is not started here, so it gets no environment: leave it out";
                 return Err(self.wrong(section, "environment", problem));
             }
-            (Some(url), None) => Source::Url(self.endpoint(section, &url, part.trust)?),
-            (None, Some(command)) if command.first().is_none_or(String::is_empty) => {
+            (Some(url), None, None) => Source::Url(self.endpoint(section, &url, part.trust)?),
+            (None, Some(command), None) if command.first().is_none_or(String::is_empty) => {
                 let problem = "a command is the program and its arguments, as in [\"python3\", \"service.py\"]";
                 return Err(self.wrong(section, "command", problem));
             }
-            (None, Some(command)) => Source::Command(command),
-            (None, None) => Source::Own,
+            (None, Some(command), None) => Source::Command(command),
+            (None, None, Some(name)) => Source::Image(Image {
+                name: name
+                    .parse()
+                    .map_err(|problem: String| self.wrong(section, "image", problem))?,
+                port: part.port,
+                arguments: part.arguments,
+            }),
+            (url, _, _) => {
+                let key = if url.is_some() { "url" } else { "command" };
+                let problem = "a part has one of `image`, `command` and `url`: keep one";
+                return Err(self.wrong(section, key, problem));
+            }
         };
-        let arguments = match &source {
-            Source::Command(command) => command.as_slice(),
-            _ => &[],
-        };
+        let arguments = source.arguments();
         for template in part.environment.values().chain(arguments) {
             self.check_names(template, &template::NAMES)?;
         }
@@ -612,189 +657,4 @@ impl Text<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    const TOKEN: &str = "[token]\nissuer = \"i\"\naudience = \"a\"\n";
-
-    /// What is said about a profile that is good but for `text`.
-    fn wrong(text: &str) -> String {
-        match Profile::parse("p.toml", &format!("{text}\n{TOKEN}"), Path::new("/nowhere")) {
-            Ok(_) => "nothing".to_owned(),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[rstest]
-    #[case::unknown_section(
-        "[websockt]",
-        "p.toml:1: unknown field `websockt`, expected one of `redis`, `websocket`, `gateway`, `standins`, `token`, \
-         `backplane`, `ca_file`, `lacks`; did you mean `websocket`?"
-    )]
-    #[case::unknown_key(
-        "[redis]\n[gateway]\nreddy = \"tcp\"",
-        "p.toml:3: unknown field `reddy`, expected one of `url`, `command`, `image`, `environment`, `ready`, \
-         `legacy_path`, `error`; did you mean `ready`?"
-    )]
-    #[case::another_type(
-        "[websocket]\ncommand = \"run\"",
-        "p.toml:2: invalid type: string \"run\", expected a sequence"
-    )]
-    #[case::unknown_lack(
-        "lacks = [\"fault\"]\n[websocket]",
-        "p.toml:1: unknown variant `fault`, expected one of `faults`, `settings`, `logs`, `origin`; \
-         did you mean `faults`?"
-    )]
-    #[case::nothing_to_verify(
-        "[redis]",
-        "p.toml: there is nothing to verify: a profile has [websocket], [gateway] or both"
-    )]
-    #[case::image(
-        "[websocket]\nimage = \"x\"",
-        "p.toml:2: [websocket] image: images are not supported yet: start the part with `command`, or give its `url`"
-    )]
-    #[case::two_sources(
-        "[websocket]\nurl = \"ws://h\"\ncommand = [\"x\"]",
-        "p.toml:2: [websocket] url: a part has `url` or `command`, and not both: keep one"
-    )]
-    #[case::empty_command(
-        "[websocket]\ncommand = []",
-        "p.toml:2: [websocket] command: a command is the program and its arguments, as in [\"python3\", \"service.py\"]"
-    )]
-    #[case::no_port(
-        "[websocket]\ncommand = [\"x\"]",
-        "p.toml:2: [websocket] command: nothing tells the part where to listen: {port} belongs into its command or \
-         environment"
-    )]
-    #[case::unknown_name(
-        "[websocket]\ncommand = [\"x\", \"{port}\"]\nenvironment.R = \"{redis_ur}\"",
-        "p.toml:3: {redis_ur} stands for nothing; did you mean {redis_url}?"
-    )]
-    #[case::another_scheme(
-        "[websocket]\nurl = \"redis://h\"",
-        "p.toml:2: [websocket] url: the scheme is redis; it should be as in ws://host:8080"
-    )]
-    #[case::authority_of_nobody(
-        "ca_file = \"ca.pem\"\n[websocket]\nurl = \"ws://h\"",
-        "p.toml:1: ca_file: no url begins with wss, https or rediss: leave it out"
-    )]
-    #[case::no_authority(
-        "ca_file = \"ca.pem\"\n[websocket]\nurl = \"wss://h\"",
-        "p.toml:1: ca_file: ca.pem cannot be read: No such file or directory (os error 2)"
-    )]
-    #[case::path_in_url(
-        "[websocket]\nurl = \"ws://h/ws\"",
-        "p.toml:2: [websocket] url: has a path or a query; it should be as in ws://host:8080; the path is a key of its own"
-    )]
-    #[case::no_url(
-        "[gateway]\nurl = \"gateway\"",
-        "p.toml:2: [gateway] url: is no URL: relative URL without a base"
-    )]
-    #[case::environment_at_a_url(
-        "[redis]\nurl = \"redis://h\"\nenvironment.X = \"y\"\n[websocket]",
-        "p.toml:3: [redis] environment: a part at a url is not started here, so it gets no environment: leave it out"
-    )]
-    #[case::whose_redis(
-        "[websocket]\nurl = \"ws://h\"",
-        "p.toml:2: [websocket] url: a part at a url has a Redis already, and messages must be published there: give \
-         [redis] its url, or [backplane] a command as publish and no [redis]"
-    )]
-    #[case::whose_secret(
-        "[redis]\nurl = \"redis://h\"\n[websocket]\nurl = \"ws://h\"",
-        "p.toml:4: [websocket] url: a part at a url checks tokens with a secret of its own: give it as secret of [token]"
-    )]
-    #[case::ready(
-        "[websocket]\nready = \"soon\"",
-        "p.toml:2: [websocket] ready: ready is a path, as in \"/healthz\", or \"tcp\"; it is \"soon\""
-    )]
-    #[case::path(
-        "[websocket]\npath = \"ws\"",
-        "p.toml:2: [websocket] path: a path begins with / and has no query; it is \"ws\""
-    )]
-    #[case::channel(
-        "[websocket]\n[backplane]\nchannel = \"ws:{user}\"",
-        "p.toml:3: [backplane] channel: a channel holds {user_id} once and no other name in braces; it is \"ws:{user}\""
-    )]
-    #[case::legacy_path(
-        "[gateway]\nlegacy_path = \"/old/{client}\"",
-        "p.toml:2: {client} stands for nothing; did you mean {client_id}?"
-    )]
-    #[case::legacy_query(
-        "[gateway]\nlegacy_path = \"/old?id={client_id}\"",
-        "p.toml:2: [gateway] legacy_path: a path begins with / and has no query; it is \"/old?id={client_id}\""
-    )]
-    #[case::error_code(
-        "[gateway.error]\ncode = \"detail.code\"",
-        "p.toml:2: [gateway.error] code: a JSON pointer begins with /, as in \"/error/code\"; it is \"detail.code\""
-    )]
-    #[case::error_message(
-        "[gateway]\nerror.code = \"/code\"\nerror.message = \"text\"",
-        "p.toml:3: [gateway.error] message: a JSON pointer begins with /, as in \"/error/code\"; it is \"text\""
-    )]
-    #[case::empty_publish(
-        "[websocket]\n[backplane]\npublish = []",
-        "p.toml:3: [backplane] publish: a command is the program and its arguments, as in [\"publish.sh\", \"{channel}\"]"
-    )]
-    #[case::publish_anywhere(
-        "[websocket]\n[backplane]\npublish = [\"x\"]",
-        "p.toml:3: [backplane] publish: nothing tells the program where to publish: {channel} belongs into an argument"
-    )]
-    #[case::publish_where(
-        "[websocket]\n[backplane]\npublish = [\"x\", \"{chanel}\"]",
-        "p.toml:3: {chanel} stands for nothing; did you mean {channel}?"
-    )]
-    #[case::publish_in_the_suites_own(
-        "[redis]\n[websocket]\n[backplane]\npublish = [\"x\", \"{channel}\"]",
-        "p.toml:4: [backplane] publish: a program cannot know where the suite's own Redis is: leave [redis] out, or leave \
-         publish out"
-    )]
-    #[case::redis_unknown(
-        "[websocket]\nenvironment.R = \"{redis_url}\"\n[backplane]\npublish = [\"x\", \"{channel}\"]",
-        "p.toml:2: [websocket] environment: {redis_url}: there is no Redis that the harness knows of; give [redis] its \
-         url, or the service the address itself"
-    )]
-    #[case::ports_for_nobody(
-        "[websocket]\n[standins]\naggregator_port = 1\nfiles_port = 2\nclasses_port = 3\norchestrator_port = 4",
-        "p.toml:2: [standins]: the stand-ins have fixed ports only for a gateway at a url: leave the section out"
-    )]
-    #[case::good("[websocket]", "nothing")]
-    fn a_bad_profile_is_told_with_place_and_remedy(#[case] text: &str, #[case] message: &str) {
-        assert_eq!(wrong(text), message);
-    }
-
-    #[rstest]
-    #[case::unknown(
-        "algorithm = \"HS25\"",
-        "algorithm: \"HS25\" is not supported: one of HS256, HS384, HS512, RS256, ES256"
-    )]
-    #[case::no_key(
-        "algorithm = \"RS256\"",
-        "algorithm: an RS or ES algorithm needs a `key_file`"
-    )]
-    #[case::no_secret_there(
-        "secret = \"s\"\nalgorithm = \"ES256\"",
-        "secret: an RS or ES algorithm has a `key_file` and no secret"
-    )]
-    #[case::no_key_there(
-        "key_file = \"k\"",
-        "key_file: an HS algorithm has a `secret` and no key file"
-    )]
-    #[case::no_file(
-        "key_file = \"k\"\nalgorithm = \"RS256\"",
-        "key_file: k cannot be read: No such file or directory (os error 2)"
-    )]
-    fn a_bad_token_section_is_told(#[case] lines: &str, #[case] message: &str) {
-        let text = format!("[websocket]\n{TOKEN}{lines}");
-        let error = Profile::parse("p.toml", &text, Path::new("/nowhere")).unwrap_err();
-        assert_eq!(error.to_string(), format!("p.toml:5: [token] {message}"));
-    }
-
-    #[test]
-    fn no_message_repeats_a_password() {
-        let said = wrong("[redis]\nurl = \"redis://:hush@h:port\"\n[websocket]");
-        assert!(said.starts_with("p.toml:2: [redis] url: "), "{said}");
-        assert!(!said.contains("hush"), "{said}");
-    }
-}
+mod tests;

@@ -95,6 +95,7 @@ impl Stage {
             recorder.push(Entry::Response(flow::Response {
                 status: answered,
                 headers: Vec::new(),
+                all_headers: Vec::new(),
                 body: flow::Body::Empty,
             }));
             let path = request.url.path().to_owned();

@@ -2,12 +2,11 @@
 
 use contract::rules::{self, Service};
 use tokio::time::Instant;
-use tokio_tungstenite::WebSocketStream;
 
 use super::{Stage, User, fence_of};
-use crate::client::{Answer, Client, Handshake, PATIENCE, shake_hands};
-use crate::endpoint::Stream;
+use crate::client::{Client, PATIENCE};
 use crate::flow::{Actor, Frame, Recorder};
+use crate::handshake::{Answer, Handshake, Socket, shake_hands};
 use crate::raw_client::RawClient;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::system::Part;
@@ -98,13 +97,13 @@ impl Stage {
         headers: Vec<(String, String)>,
         name: &str,
         recorder: &Recorder,
-    ) -> Outcome<WebSocketStream<Stream>> {
+    ) -> Outcome<Socket> {
         let handshake = self.handshake(Service::Websocket, path, headers)?;
         match self
             .shake_hands(Service::Websocket, &handshake, recorder)
             .await?
         {
-            Answer::Refused(response) => Err(Failure::Broken(format!(
+            Answer::Refused(response) => Err(Failure::broken(format!(
                 "{name} should have got 101 and got {}",
                 response.status
             ))),
@@ -200,7 +199,7 @@ fn start_client(
     name: &str,
     user: &User,
     promise: (usize, usize),
-    stream: WebSocketStream<Stream>,
+    stream: Socket,
     recorder: Recorder,
 ) -> Client {
     let id = user.id.clone();

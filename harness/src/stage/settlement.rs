@@ -7,10 +7,13 @@ use uuid::Uuid;
 
 use super::Stage;
 use crate::audit::{Audience, Exercised, Life};
+use crate::breach::Breach;
 use crate::client::Client;
 use crate::flow::{Actor, Entry, Frame};
 use crate::ledger::Promise;
-use crate::scenario::{Outcome, ensure};
+use crate::scenario::{Failure, Outcome};
+
+const ONCE: &str = "delivery.once-per-connection";
 
 impl Stage {
     /// The fence: proves that everything published has arrived exactly once, in order, at every open connection that
@@ -33,49 +36,44 @@ impl Stage {
                 break;
             }
         }
-        let mut sentences = Vec::new();
-        {
-            let state = self.lock();
-            for client in &clients {
-                let (offered, promised) = client.promise();
-                let promise = Promise {
-                    client: client.name(),
-                    user: client.user(),
-                    offered,
-                    promised,
-                    open: open.iter().any(|open| open.name() == client.name()),
-                };
-                sentences.extend(doubled_fences(client));
-                sentences.extend(client.binaries().iter().map(|bytes| {
-                    let kind = state.ledger.published().iter().find(|m| m.bytes == *bytes);
-                    let what = kind.map_or("something".to_owned(), |m| {
-                        format!("#{} {}", m.number, m.kind)
-                    });
-                    format!(
-                        "{} received {what} as a binary message, not as a text",
-                        client.name()
-                    )
-                }));
-                sentences.extend(state.ledger.violations(&promise, &client.texts()));
-            }
-        }
-        sentences.extend(lost);
-        sentences.extend(self.audit(&clients));
+        let mut breaches = Vec::new();
         for client in &clients {
-            sentences.extend(
-                client
-                    .lost()
-                    .map(|words| format!("{} {words}", client.name())),
-            );
+            breaches.extend(doubled_fences(client));
+            let (offered, promised) = client.promise();
+            let siblings = clients
+                .iter()
+                .filter(|other| other.user() == client.user() && other.name() != client.name());
+            let promise = Promise {
+                client: client.name(),
+                user: client.user(),
+                offered,
+                promised,
+                open: open.iter().any(|open| open.name() == client.name()),
+                texts: &client.texts(),
+                binaries: &client.binaries(),
+                sent: &client.sent(),
+                siblings: &siblings.flat_map(Client::texts).collect::<Vec<_>>(),
+            };
+            breaches.extend(self.lock().ledger.violations(&promise));
         }
+        breaches.extend(lost);
+        breaches.extend(self.audit(&clients));
+        let ended = clients.iter().filter_map(|client| {
+            let words = client.lost()?;
+            Some(Breach::new(format!("{} {words}", client.name())))
+        });
+        breaches.extend(ended);
         for client in &open {
             client.fence();
         }
-        ensure(sentences.is_empty(), || sentences.join("\n"))
+        match breaches.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::Broken(breaches)),
+        }
     }
 
-    /// A sentence for each thing that travelled since the last call and is not as the contract's documents say.
-    fn audit(&self, clients: &[Client]) -> Vec<String> {
+    /// Each thing that travelled since the last call and is not as the contract's documents say.
+    fn audit(&self, clients: &[Client]) -> Vec<Breach> {
         let mut state = self.lock();
         let state = &mut *state;
         for client in clients {
@@ -132,7 +130,7 @@ impl Stage {
     }
 
     /// One marked message to each connected user, and its arrival at each of their connections.
-    async fn fence_round(&self, open: &[Client], lost: &mut Vec<String>) -> Outcome {
+    async fn fence_round(&self, open: &[Client], lost: &mut Vec<Breach>) -> Outcome {
         let mut nonces = BTreeMap::new();
         let mut publications = Vec::new();
         for client in open {
@@ -156,11 +154,13 @@ impl Stage {
         let nonces = &nonces;
         let arrivals = open.iter().map(|client| async move {
             let words = client.until_fence(&nonces[client.user()]).await.err()?;
-            Some(format!(
-                "{} never received the fence, the last message published to {}: {words}",
-                client.name(),
-                client.user()
-            ))
+            let (name, user) = (client.name(), client.user());
+            let words = format!(
+                "{name} never received the fence, the last message published to {user}: {words}"
+            );
+            // One whose connection ended has that to answer for.
+            let promise = client.ended().is_none().then_some(ONCE);
+            Some(Breach::of(words, promise))
         });
         lost.extend(join_all(arrivals).await.into_iter().flatten());
         Ok(())
@@ -194,11 +194,12 @@ fn close_by_service(entries: &[Entry]) -> Option<(u16, String)> {
     })?
 }
 
-/// A sentence if a fence arrived more than once: a service that doubles it doubles messages too.
-fn doubled_fences(client: &Client) -> Option<String> {
+/// Whether a fence arrived more than once: a service that doubles it doubles messages too.
+fn doubled_fences(client: &Client) -> Option<Breach> {
     let mut fences = client.fences();
     let all = fences.len();
     fences.sort();
     fences.dedup();
-    (fences.len() < all).then(|| format!("{} received a fence twice", client.name()))
+    let words = || format!("{} received a fence twice", client.name());
+    (fences.len() < all).then(|| Breach::of(words(), [ONCE]))
 }

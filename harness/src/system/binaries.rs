@@ -7,6 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
 use super::StartError;
+use crate::data;
 
 /// The programs of the reference services on this machine.
 pub(super) struct Binaries {
@@ -16,6 +17,8 @@ pub(super) struct Binaries {
 
 /// Builds the two programs and says where they are; `say` gets what cargo says while it has something to do.
 pub(super) async fn build(say: &(dyn Fn(&str) + Sync)) -> Result<Binaries, StartError> {
+    let checkout = data::checkout()
+        .ok_or_else(|| StartError("no reference service is here to be started".to_owned()))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let failed = |error: std::io::Error| {
         StartError(format!(
@@ -33,7 +36,7 @@ pub(super) async fn build(say: &(dyn Fn(&str) + Sync)) -> Result<Binaries, Start
         ])
         .args(["--bin", "websocket-service", "--bin", "api-gateway"])
         .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(crate::workspace())
+        .current_dir(checkout)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -40,7 +40,8 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// Running children. [`stop`](Self::stop) ends them and waits; a drop kills them.
 pub(super) struct Children {
     children: Vec<(&'static str, Child)>,
-    guardian: Guardian,
+    /// There is one as soon as there is a child.
+    guardian: Option<Guardian>,
     log: Log,
 }
 
@@ -52,18 +53,20 @@ pub(crate) struct Guardian {
 
 impl Children {
     /// None yet; their output will go to `log`.
-    pub fn new(log: &Log) -> Result<Self, StartError> {
-        let guardian = Guardian::start()
-            .map_err(|error| StartError(format!("failed to start a shell: {error}")))?;
-        Ok(Self {
+    pub fn new(log: &Log) -> Self {
+        Self {
             children: Vec::new(),
-            guardian,
+            guardian: None,
             log: log.clone(),
-        })
+        }
     }
 
     /// Starts `command` as the child `name`, in the place of one of that name that has ended.
     pub async fn spawn(&mut self, name: &'static str, mut command: Command) -> io::Result<()> {
+        let guardian = match &mut self.guardian {
+            Some(guardian) => guardian,
+            None => self.guardian.insert(Guardian::start()?),
+        };
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -73,7 +76,7 @@ impl Children {
             .kill_on_drop(true)
             .spawn()?;
         if let Some(pid) = child.id() {
-            self.guardian.watch(pid).await?;
+            guardian.watch(pid).await?;
         }
         if let Some(stdout) = child.stdout.take() {
             keep_lines(name, stdout, &self.log);
@@ -95,7 +98,9 @@ impl Children {
         for (_, child) in &mut self.children {
             let _ = child.wait().await;
         }
-        self.guardian.dismiss().await;
+        if let Some(guardian) = self.guardian {
+            guardian.dismiss().await;
+        }
     }
 
     /// Sends `signal` (`SIGTERM` …) to the child `name`; does nothing to one that has ended.

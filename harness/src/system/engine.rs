@@ -16,20 +16,23 @@ use testcontainers::bollard::{Docker, body_full};
 use tokio::time::timeout;
 
 use super::{StartError, image, owner, redis_package, root_cause};
+use crate::profile::ImageName;
+
+/// A container engine that answers.
+pub(super) type Engine = Docker;
 
 /// The names of images, containers and networks that the harness makes begin with this.
 pub(super) const OWN: &str = "notification-contracts";
 /// The public image that is used where it is present or can be pulled.
 const REDIS_IMAGE: (&str, &str) = ("redis", "7-alpine");
-/// The longest silence of a pull before it is given up.
-const PULL_SILENCE: Duration = Duration::from_secs(5);
+/// The longest silence of a pull before it is given up, where there is another way.
+const SHORT_SILENCE: Duration = Duration::from_secs(5);
+/// The same where there is none.
+const LONG_SILENCE: Duration = Duration::from_secs(30);
 const ENGINE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// An image's name and tag.
-pub(super) type Image = (String, String);
-
 /// The engine, if one answers.
-pub(super) async fn connect() -> Result<Docker, String> {
+pub(super) async fn connect() -> Result<Engine, String> {
     let docker = Docker::connect_with_defaults().map_err(|error| root_cause(&error))?;
     match timeout(ENGINE_DEADLINE, docker.ping()).await {
         Ok(Ok(_)) => Ok(docker),
@@ -39,7 +42,7 @@ pub(super) async fn connect() -> Result<Docker, String> {
 }
 
 /// Removes what runs left whose owner is gone.
-pub(super) async fn sweep(docker: &Docker) {
+pub(super) async fn sweep(docker: &Engine) {
     let ours = HashMap::from([("label", vec![owner::LABEL])]);
     let gone = |labels: &Option<HashMap<String, String>>| {
         let owner = labels.as_ref().and_then(|labels| labels.get(owner::LABEL));
@@ -59,7 +62,7 @@ pub(super) async fn sweep(docker: &Docker) {
 }
 
 /// Sends `signal` to the container `id`; does nothing to one that has ended.
-pub(super) async fn signal(docker: &Docker, id: &str, signal: &str) -> Result<(), String> {
+pub(super) async fn signal(docker: &Engine, id: &str, signal: &str) -> Result<(), String> {
     let options = KillContainerOptionsBuilder::default()
         .signal(signal)
         .build();
@@ -74,14 +77,14 @@ pub(super) async fn signal(docker: &Docker, id: &str, signal: &str) -> Result<()
 }
 
 /// Removes all containers whose name contains `name`.
-pub(super) async fn remove_named(docker: &Docker, name: &str) {
+pub(super) async fn remove_named(docker: &Engine, name: &str) {
     remove_containers(docker, &HashMap::from([("name", vec![name])]), |_| true).await;
 }
 
 /// Removes the containers that pass the engine's `filters` and, by their labels, `wanted`. What cannot be removed now is
 /// tried again by the next start's sweep.
 async fn remove_containers(
-    docker: &Docker,
+    docker: &Engine,
     filters: &HashMap<&str, Vec<&str>>,
     wanted: impl Fn(&Option<HashMap<String, String>>) -> bool,
 ) {
@@ -107,53 +110,74 @@ async fn remove_containers(
     }
 }
 
+/// Pulls the image `name`, of `part`, if the engine does not have it.
+pub(super) async fn provide(
+    docker: &Engine,
+    part: &str,
+    name: &ImageName,
+) -> Result<(), StartError> {
+    if has(docker, name).await {
+        return Ok(());
+    }
+    pull(docker, name, LONG_SILENCE).await.map_err(|reason| {
+        StartError(format!(
+            "the engine has no image {name} for {part} and cannot pull it ({reason}): build it with that name, or \
+             `docker load` it"
+        ))
+    })
+}
+
 /// The public Redis image where it is or can be had, else one made from the distribution's package.
 pub(super) async fn redis_image(
-    docker: &Docker,
+    docker: &Engine,
     say: &(dyn Fn(&str) + Sync),
-) -> Result<Image, StartError> {
-    let (name, tag) = REDIS_IMAGE;
-    let public = (name.to_owned(), tag.to_owned());
-    if docker.inspect_image(&format!("{name}:{tag}")).await.is_ok() {
-        return Ok(public);
-    }
+) -> Result<ImageName, StartError> {
+    let public = image_name(REDIS_IMAGE.0, REDIS_IMAGE.1);
     // An image made before saves the wait for a pull that is known to fail.
-    let made = format!("{OWN}/redis:package");
-    if docker.inspect_image(&made).await.is_ok() {
-        return Ok((format!("{OWN}/redis"), "package".to_owned()));
-    }
-    match pull(docker, name, tag).await {
-        Ok(()) => Ok(public),
-        Err(reason) => {
-            say(&format!(
-                "{name}:{tag} cannot be pulled ({reason}): making a Redis image from the distribution's package"
-            ));
-            let redis = redis_package::provide(say).await?;
-            let root = image::pack(
-                &redis.program,
-                "/usr/bin/redis-server",
-                redis.libraries.as_deref(),
-            )
-            .await?;
-            import(docker, "redis", "package", root.archive).await?;
-            Ok((format!("{OWN}/redis"), "package".to_owned()))
+    let made = image_name(&format!("{OWN}/redis"), "package");
+    for present in [&public, &made] {
+        if has(docker, present).await {
+            return Ok(present.clone());
         }
+    }
+    let Err(reason) = pull(docker, &public, SHORT_SILENCE).await else {
+        return Ok(public);
+    };
+    say(&format!(
+        "{public} cannot be pulled ({}): making a Redis image from the distribution's package",
+        brief(&reason)
+    ));
+    let redis = redis_package::provide(say).await?;
+    let path = "/usr/bin/redis-server";
+    let root = image::pack(&redis.path, path, redis.libraries.as_deref()).await?;
+    import(docker, &made, path, root.archive).await?;
+    Ok(made)
+}
+
+async fn has(docker: &Engine, name: &ImageName) -> bool {
+    docker.inspect_image(&name.to_string()).await.is_ok()
+}
+
+fn image_name(repository: &str, tag: &str) -> ImageName {
+    ImageName {
+        repository: repository.to_owned(),
+        tag: tag.to_owned(),
     }
 }
 
-/// Pulls an image; gives up when the engine reports nothing for [`PULL_SILENCE`].
-async fn pull(docker: &Docker, name: &str, tag: &str) -> Result<(), String> {
+/// Pulls an image; gives up when the engine reports nothing for as long as `silence`.
+async fn pull(docker: &Engine, name: &ImageName, silence: Duration) -> Result<(), String> {
     let options = CreateImageOptionsBuilder::default()
-        .from_image(name)
-        .tag(tag)
+        .from_image(&name.repository)
+        .tag(&name.tag)
         .build();
     let mut progress = std::pin::pin!(docker.create_image(Some(options), None, None));
     loop {
-        match timeout(PULL_SILENCE, progress.next()).await {
+        match timeout(silence, progress.next()).await {
             Ok(Some(Ok(_))) => {}
-            Ok(Some(Err(error))) => return Err(brief(&root_cause(&error))),
+            Ok(Some(Err(error))) => return Err(root_cause(&error)),
             Ok(None) => return Ok(()),
-            Err(_) => return Err(format!("no progress for {} s", PULL_SILENCE.as_secs())),
+            Err(_) => return Err(format!("no progress for {} s", silence.as_secs())),
         }
     }
 }
@@ -168,44 +192,41 @@ fn brief(message: &str) -> String {
         .to_owned()
 }
 
-/// An image with `program` as `path`, made when there is none with the same content.
+/// An image that runs `program`, made when there is none with the same content.
 pub(super) async fn own_image(
-    docker: &Docker,
+    docker: &Engine,
     name: &'static str,
     program: &Path,
-    path: &str,
-    libraries: Option<&Path>,
-) -> Result<Image, StartError> {
-    let root = image::pack(program, path, libraries).await?;
-    let repository = format!("{OWN}/{name}");
-    if docker
-        .inspect_image(&format!("{repository}:{}", root.tag))
-        .await
-        .is_err()
-    {
-        import(docker, name, &root.tag, root.archive).await?;
-        remove_other_tags(docker, &repository, &root.tag).await;
+) -> Result<ImageName, StartError> {
+    let path = format!("/{name}");
+    let root = image::pack(program, &path, None).await?;
+    let image = image_name(&format!("{OWN}/{name}"), &root.tag);
+    if !has(docker, &image).await {
+        import(docker, &image, &path, root.archive).await?;
+        remove_other_tags(docker, &image).await;
     }
-    Ok((repository, root.tag))
+    Ok(image)
 }
 
+/// Makes the image `name` of a root file system; `program` is what it runs.
 async fn import(
-    docker: &Docker,
-    name: &str,
-    tag: &str,
+    docker: &Engine,
+    name: &ImageName,
+    program: &str,
     archive: Vec<u8>,
 ) -> Result<(), StartError> {
     let options = CreateImageOptionsBuilder::default()
         .from_src("-")
-        .repo(&format!("{OWN}/{name}"))
-        .tag(tag)
+        .repo(&name.repository)
+        .tag(&name.tag)
+        .changes(vec![format!("CMD [\"{program}\"]")])
         .build();
     let mut progress =
         std::pin::pin!(docker.create_image(Some(options), Some(body_full(archive.into())), None));
     while let Some(step) = progress.next().await {
         step.map_err(|error| {
             StartError(format!(
-                "failed to import the image of {name}: {}",
+                "failed to import the image {name}: {}",
                 root_cause(&error)
             ))
         })?;
@@ -214,13 +235,13 @@ async fn import(
 }
 
 /// Removes images of earlier builds; the engine keeps those that a container uses.
-async fn remove_other_tags(docker: &Docker, repository: &str, tag: &str) {
-    let filters = HashMap::from([("reference", vec![repository])]);
+async fn remove_other_tags(docker: &Engine, name: &ImageName) {
+    let filters = HashMap::from([("reference", vec![name.repository.as_str()])]);
     let options = ListImagesOptionsBuilder::default()
         .filters(&filters)
         .build();
     let images = docker.list_images(Some(options)).await.unwrap_or_default();
-    let current = format!("{repository}:{tag}");
+    let current = name.to_string();
     for other in images.iter().flat_map(|image| &image.repo_tags) {
         if *other != current {
             let _ = docker
@@ -232,12 +253,12 @@ async fn remove_other_tags(docker: &Docker, repository: &str, tag: &str) {
 
 /// A network that is removed with the run.
 pub(super) struct Network {
-    docker: Docker,
+    docker: Engine,
     name: String,
 }
 
 impl Network {
-    pub async fn create(docker: &Docker, name: &str) -> Result<Self, StartError> {
+    pub async fn create(docker: &Engine, name: &str) -> Result<Self, StartError> {
         let labels = HashMap::from([(owner::LABEL.to_owned(), owner::this_process())]);
         docker
             .create_network(NetworkCreateRequest {

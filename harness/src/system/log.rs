@@ -44,6 +44,12 @@ impl Log {
         self.pushed.notify_waiters();
     }
 
+    /// Has these lines in place of those that `part` is known to have printed.
+    pub fn replace(&self, part: &str, lines: Vec<String>) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.entry(part.to_owned()).or_default().lines = lines;
+    }
+
     /// All that `part` has printed, once a line contains `words`; the error is the same after [`PATIENCE`] without one.
     pub async fn until(&self, part: &str, words: &str) -> Result<Vec<String>, Vec<String>> {
         let lines = || {

@@ -2,12 +2,13 @@
 //!
 //! - `run`: the systems of one run, and what a signal does to them
 //! - `stock`: what systems are started from
-//! - `programs`: the services' programs and how they are configured
+//! - `plan`: what a system will be: where each part listens, and what it is told of the others
+//! - `programs`: one part as it is started
 //! - `part`: one part of a running system: ended, killed, started again
 //! - `good_token`: whether the gateway takes the tokens of the profile
 //! - `containers`: parts in containers, through testcontainers
 //! - `engine`: what is asked of the container engine itself: images, networks, remains
-//! - `processes`: the same parts as child processes
+//! - `processes`: parts as child processes
 //! - `children`: child processes that do not outlive this one
 //! - `binaries`: the services' programs, built by cargo
 //! - `image`: an image from a program and its libraries
@@ -25,6 +26,7 @@ mod image;
 mod log;
 mod owner;
 mod part;
+mod plan;
 mod processes;
 mod programs;
 mod redis_package;
@@ -32,28 +34,28 @@ mod redis_server;
 mod run;
 mod stock;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use contract::rules;
+use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Stream};
 use crate::http::{Call, Http, NoReply};
-use crate::profile::{Profile, Ready, Service, Source, template};
+use crate::profile::{Capability, Profile, Ready, Service, template};
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
 use crate::token::{Issuer, Key};
 pub(crate) use children::Guardian;
 use log::Log;
 pub use log::Mark;
-pub(crate) use part::EXIT_DEADLINE;
 use part::Parts;
-pub use part::{Exit, Part};
+pub use part::{EXIT_DEADLINE, Exit, Part};
+use plan::Plan;
 pub use programs::{ORIGIN, Settings};
-use programs::{Program, Surroundings, programs};
 pub use redis_server::{RedisServer, StoppedRedis};
 pub use run::Run;
 pub use stock::Stock;
@@ -66,8 +68,10 @@ const READY_INTERVAL: Duration = Duration::from_millis(15);
 const LEGACY: &str = "/ws/v1/status/";
 /// How long one of its answers may take.
 const READY_DEADLINE: Duration = Duration::from_secs(5);
+/// How long an engine may take to close a connection that no container accepts: by then a new one has been refused.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(200);
 
-/// Where the parts run.
+/// Where the suite's own parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runtime {
     /// In containers, on a network of their own.
@@ -94,19 +98,12 @@ pub struct System {
     pub issuer: Issuer,
     /// The password that a Redis asks for that the harness started.
     pub redis_password: String,
-    /// Where the parts run.
-    pub runtime: Runtime,
-    redis: Mutex<Option<Endpoint>>,
+    /// The services that cannot be used, and why.
+    pub trouble: BTreeMap<Capability, String>,
+    redis: Option<Endpoint>,
     profile: Profile,
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
-}
-
-/// The parts as this process reaches them.
-struct Addresses {
-    redis: Option<Endpoint>,
-    websocket: Option<Endpoint>,
-    gateway: Option<Endpoint>,
 }
 
 impl System {
@@ -121,35 +118,35 @@ impl System {
             key: profile.key.clone().unwrap_or_else(|| Key::Secret(secret())),
         };
         let log = Log::default();
-        // A container reaches this machine through the engine's gateway, not through its loopback.
-        let standins = match (&profile.standins, stock.runtime()) {
-            (Some(fixed), _) => StandIns::start(fixed.host, fixed.ports()).await?,
-            (None, Runtime::Containers) => StandIns::start([0, 0, 0, 0].into(), [0; 4]).await?,
-            (None, Runtime::Processes) => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
+        let standins = match &profile.standins {
+            Some(fixed) => StandIns::start(fixed.host, fixed.ports()).await?,
+            // A container reaches this machine through the engine's gateway, not through its loopback.
+            None if stock.image(Part::ApiGateway).is_some() => {
+                StandIns::start([0, 0, 0, 0].into(), [0; 4]).await?
+            }
+            None => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
         };
-        let plan = |surroundings: &Surroundings| {
-            programs(profile, surroundings, &standins, &issuer, settings)
-        };
-        let (addresses, parts) = Parts::start(stock, plan, &redis_password, &log).await?;
+        let plan = Plan::new(stock, &standins, &issuer, &redis_password, settings)?;
+        let (websocket, gateway) = (plan.websocket.clone(), plan.gateway.clone());
+        let redis = plan.redis.clone();
         let system = Self {
-            websocket: addresses.websocket,
-            gateway: addresses.gateway,
+            websocket,
+            gateway,
             standins,
             issuer,
             redis_password,
-            runtime: stock.runtime(),
-            redis: Mutex::new(addresses.redis),
+            trouble: BTreeMap::new(),
+            redis,
             profile: profile.clone(),
+            parts: tokio::sync::Mutex::new(Some(Parts::start(stock, plan, &log).await?)),
             log,
-            parts: tokio::sync::Mutex::new(Some(parts)),
         };
         system.until_ready().await
     }
 
-    /// Redis as this process reaches it now, if it does.
-    pub fn redis(&self) -> Option<Endpoint> {
-        let redis = self.redis.lock().unwrap_or_else(PoisonError::into_inner);
-        redis.clone()
+    /// Redis as this process reaches it, if it does.
+    pub fn redis(&self) -> Option<&Endpoint> {
+        self.redis.as_ref()
     }
 
     /// A client for the HTTP of both services.
@@ -192,7 +189,7 @@ impl System {
             }
             Part::ApiGateway => self.profile.gateway.as_ref(),
         };
-        service.is_some_and(|service| !matches!(service.source, Source::Url(_)))
+        service.is_some_and(|service| service.url().is_none())
     }
 
     /// The channel that backend services publish to for the user with this id (contract, Backplane).
@@ -248,24 +245,54 @@ impl System {
         self.log.since(mark, words)
     }
 
-    async fn until_ready(self) -> Result<Self, StartError> {
+    async fn until_ready(mut self) -> Result<Self, StartError> {
         let deadline = Instant::now() + START_DEADLINE;
-        let checks = async {
-            let http = self.http().map_err(StartError)?;
-            let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
-            tokio::try_join!(
+        let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
+        let readiness = match self.http() {
+            Ok(http) => tokio::join!(
                 self.until_usable(Part::WebsocketService, websocket, &http, deadline),
-                self.until_usable(Part::ApiGateway, gateway, &http, deadline),
-            )?;
-            self.until_token_taken(&http).await
-        };
-        match checks.await {
-            Ok(()) => Ok(self),
+                async {
+                    self.until_usable(Part::ApiGateway, gateway, &http, deadline)
+                        .await?;
+                    self.until_token_taken(&http).await
+                },
+            ),
             Err(error) => {
                 self.stop().await;
-                Err(error)
+                return Err(StartError(error));
+            }
+        };
+        let trouble = [
+            (Capability::Websocket, readiness.0),
+            (Capability::Gateway, readiness.1),
+        ];
+        for (service, ready) in trouble {
+            if let Err(StartError(words)) = ready {
+                self.trouble.insert(service, words);
             }
         }
+        match self.nothing_to_use(&self.trouble) {
+            None => Ok(self),
+            Some(words) => {
+                self.stop().await;
+                Err(StartError(words))
+            }
+        }
+    }
+
+    /// Why no service can be used, if `trouble` says so of all that the profile has: there is nothing to play on.
+    pub fn nothing_to_use(&self, trouble: &BTreeMap<Capability, String>) -> Option<String> {
+        let services = [
+            (Capability::Websocket, self.websocket.is_some()),
+            (Capability::Gateway, self.gateway.is_some()),
+        ];
+        let usable =
+            |(service, there): &(Capability, bool)| *there && !trouble.contains_key(service);
+        if services.iter().any(usable) {
+            return None;
+        }
+        let words: Vec<&str> = trouble.values().map(String::as_str).collect();
+        Some(words.join("\n"))
     }
 
     /// Waits until `part` is ready, if there is one. One that somebody else started has to be at once.
@@ -283,7 +310,7 @@ impl System {
             let Err(trouble) = ready(&service.ready, &endpoint, http).await else {
                 return Ok(());
             };
-            if let Source::Url(_) = &service.source {
+            if service.url().is_some() {
                 return Err(StartError(format!(
                     "{part} cannot be used: {}; check `url` and `ready` in {}",
                     endpoint.explain(trouble).await,
@@ -293,14 +320,18 @@ impl System {
             if let Some(exit) = self.exit(part).await {
                 return Err(StartError(format!(
                     "{part} {exit}\n{}",
-                    self.log_tail(part)
+                    self.last_words(part).await
                 )));
             }
             if Instant::now() > deadline {
+                let place = self.port_in_container(part).await.map(|port| {
+                    format!("; in its container it must listen on port {port} of every address")
+                });
                 return Err(StartError(format!(
-                    "{part} was not ready after {} s: {trouble}\n{}",
+                    "{part} was not ready after {} s: {trouble}{}\n{}",
                     START_DEADLINE.as_secs(),
-                    self.log_tail(part)
+                    place.unwrap_or_default(),
+                    self.last_words(part).await
                 )));
             }
             sleep(READY_INTERVAL).await;
@@ -312,7 +343,10 @@ impl System {
 async fn ready(ready: &Ready, endpoint: &Endpoint, http: &Http) -> Result<(), String> {
     match ready {
         Ready::Tcp => match endpoint.connect().await {
-            Ok(_) => Ok(()),
+            Ok(stream) => match stays_open(stream).await {
+                true => Ok(()),
+                false => Err(format!("{endpoint} accepts a connection and closes it")),
+            },
             Err(error) => Err(error.to_string()),
         },
         Ready::Path(path) => {
@@ -329,6 +363,17 @@ async fn ready(ready: &Ready, endpoint: &Endpoint, http: &Http) -> Result<(), St
                 "GET {endpoint}{path} should answer 200 and gave {got}"
             ))
         }
+    }
+}
+
+/// Whether a connection is more than an engine's, which accepts one for a container where nobody listens yet and then
+/// closes it.
+async fn stays_open(mut stream: Stream) -> bool {
+    match timeout(CLOSE_PATIENCE, stream.read(&mut [0])).await {
+        Ok(Ok(read)) => read > 0,
+        Ok(Err(_)) => false,
+        // A server waits for the client to speak first.
+        Err(_) => true,
     }
 }
 
@@ -378,4 +423,29 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
 /// A secret that nobody else has and every URL can hold.
 fn secret() -> String {
     uuid::Uuid::new_v4().simple().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_is_closed_at_once_is_nobodys_readiness() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = Endpoint::http(listener.local_addr().unwrap());
+        let http = Http::to([endpoint.clone()]).unwrap();
+        let server = async {
+            drop(listener.accept().await.unwrap());
+            listener.accept().await.unwrap()
+        };
+        let client = async {
+            let first = ready(&Ready::Tcp, &endpoint, &http).await;
+            (first, ready(&Ready::Tcp, &endpoint, &http).await)
+        };
+        let (_held, (closed, open)) = tokio::join!(server, client);
+        let words = format!("{endpoint} accepts a connection and closes it");
+        assert_eq!((closed, open), (Err(words), Ok(())));
+    }
 }

@@ -38,8 +38,11 @@ pub(super) fn is_gone(owner: &str) -> bool {
     }
 }
 
+/// Where process ids are what they are here: a container has other ids, and may have the host's name and engine.
 fn host() -> String {
-    read("/proc/sys/kernel/hostname")
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let hostname = read("/proc/sys/kernel/hostname");
+    format!("{hostname}-{}", namespace.display())
 }
 
 fn boot() -> String {

@@ -1,23 +1,20 @@
 //! One part of a running system: ended, killed, started again, whatever the runtime.
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::sync::{MappedMutexGuard, MutexGuard};
 use tokio::time::{Instant, sleep};
 
+use super::children::Children;
+use super::containers::Containers;
 use super::log::Log;
-use super::stock::Kind;
-use super::{
-    Addresses, Program, READY_INTERVAL, StartError, Stock, Surroundings, System, containers,
-    processes,
-};
-use crate::endpoint::Endpoint;
+use super::plan::Plan;
+use super::programs::{Program, Supply};
+use super::{READY_INTERVAL, StartError, Stock, System, processes};
 
 /// How long a part may take to end once it is told to (contract, Shutdown).
-pub(crate) const EXIT_DEADLINE: Duration = Duration::from_secs(10);
+pub const EXIT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A part of a system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +36,12 @@ pub struct Exit {
     pub status: Option<i64>,
 }
 
-/// The parts of one system on its runtime.
-pub(super) enum Parts {
-    Containers(containers::Containers),
-    Processes(processes::Processes),
+/// The parts of one system that it has started, each in its place.
+pub(super) struct Parts {
+    programs: Vec<Program>,
+    containers: Option<Containers>,
+    children: Children,
+    caution: Option<String>,
 }
 
 impl Part {
@@ -82,19 +81,15 @@ impl System {
     /// Kills `part`: it has no time to say goodbye.
     pub async fn kill(&self, part: Part) -> Result<(), String> {
         self.parts().await?.signal(part, "SIGKILL").await?;
-        match self.until_exit(part).await {
+        match self.until_exit(part, EXIT_DEADLINE).await {
             Some(_) => Ok(()),
             None => Err(format!("{part} was killed and still runs")),
         }
     }
 
-    /// Starts Redis, empty, where the services look for it.
-    pub async fn start_redis(&self) -> Result<(), String> {
-        if let Some(address) = self.parts().await?.start_redis().await? {
-            let redis = Endpoint::redis(address, Some(&self.redis_password));
-            *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = Some(redis);
-        }
-        Ok(())
+    /// Starts `part`, which has ended, where it was; it is not ready yet, and a Redis is empty.
+    pub async fn start_part(&self, part: Part) -> Result<(), String> {
+        self.parts().await?.start_again(part).await
     }
 
     /// Starts a second websocket service, like the first one but without the variable `absent`.
@@ -107,9 +102,9 @@ impl System {
         self.parts().await.ok()?.exit(part).await
     }
 
-    /// How `part` ended, once it has; none when it runs still after the ten seconds that the contract gives it.
-    pub async fn until_exit(&self, part: Part) -> Option<Exit> {
-        let deadline = Instant::now() + EXIT_DEADLINE;
+    /// How `part` ended, once it has; none when it still runs after `patience`.
+    pub async fn until_exit(&self, part: Part, patience: Duration) -> Option<Exit> {
+        let deadline = Instant::now() + patience;
         loop {
             // Asked again and again, and not waited for: the parts must not be held meanwhile.
             let exit = self.exit(part).await;
@@ -120,6 +115,21 @@ impl System {
         }
     }
 
+    /// What is known to be in the way of `part`, and the last lines that it printed: for a system that does not come up.
+    pub(crate) async fn last_words(&self, part: Part) -> String {
+        match self.parts().await {
+            Ok(parts) => parts.last_words(part, &self.log).await,
+            Err(_) => self.log_tail(part),
+        }
+    }
+
+    /// Where `part` must listen in its container; nothing for one that has none.
+    pub(super) async fn port_in_container(&self, part: Part) -> Option<u16> {
+        let parts = self.parts().await.ok()?;
+        let program = parts.program(part).ok()?;
+        program.supply.image().map(|_| program.ports.inside)
+    }
+
     async fn parts(&self) -> Result<MappedMutexGuard<'_, Parts>, String> {
         MutexGuard::try_map(self.parts.lock().await, Option::as_mut)
             .map_err(|_| "the system has been taken down".to_owned())
@@ -127,62 +137,121 @@ impl System {
 }
 
 impl Parts {
-    /// Starts Redis and the programs of `plan`, all at once; they are not ready yet.
-    pub async fn start(
-        stock: &Stock,
-        plan: impl Fn(&Surroundings) -> [Option<Program>; 2],
-        redis_password: &str,
-        log: &Log,
-    ) -> Result<(Addresses, Self), StartError> {
-        Ok(match &stock.kind {
-            Kind::Containers(images) => {
-                let (addresses, containers) =
-                    containers::start(images, plan, redis_password, log).await?;
-                (addresses, Self::Containers(containers))
+    /// Starts the programs of `plan`, all at once; they are not ready yet.
+    pub async fn start(stock: &Stock, plan: Plan, log: &Log) -> Result<Self, StartError> {
+        let in_container = |program: &Program| program.supply.image().is_some();
+        let containers = match stock.engine() {
+            Some(engine) if plan.programs.iter().any(in_container) => {
+                Some(Containers::new(engine, &plan.run, log).await?)
             }
-            Kind::Processes(executables) => {
-                let (addresses, processes) =
-                    processes::start(executables, &stock.profile, plan, redis_password, log)
-                        .await?;
-                (addresses, Self::Processes(processes))
+            _ => None,
+        };
+        let mut parts = Self {
+            programs: Vec::new(),
+            containers,
+            children: Children::new(log),
+            caution: plan.caution,
+        };
+        match parts.launch(&plan.programs).await {
+            Ok(()) => {
+                parts.programs = plan.programs;
+                Ok(parts)
             }
-        })
+            Err(error) => {
+                parts.stop().await;
+                Err(error)
+            }
+        }
     }
 
     /// Takes everything down and returns when it is gone.
     pub async fn stop(self) {
-        match self {
-            Self::Containers(containers) => containers.stop().await,
-            Self::Processes(processes) => processes.stop().await,
+        self.children.stop().await;
+        if let Some(containers) = self.containers {
+            containers.stop().await;
         }
     }
 
+    async fn launch(&mut self, programs: &[Program]) -> Result<(), StartError> {
+        let mut in_containers = Vec::new();
+        for program in programs {
+            let name = program.part.name();
+            match &program.supply {
+                Supply::Image(image) => in_containers.push((image, program)),
+                Supply::Executable(executable) => {
+                    let command = processes::command(executable, program);
+                    let spawned = self.children.spawn(name, command).await;
+                    spawned.map_err(|error| {
+                        let path = processes::path(executable, program);
+                        let path = path.display();
+                        StartError(format!("failed to run {name}: {path}: {error}"))
+                    })?;
+                }
+            }
+        }
+        match &mut self.containers {
+            Some(containers) => containers.start(&in_containers).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Why `part` may not find Redis, if that may be, and what it printed last.
+    async fn last_words(&self, part: Part, log: &Log) -> String {
+        let Some(containers) = self.containers_with(part) else {
+            return log.tail(part.name());
+        };
+        // Of one that has ended, the last lines may still be on their way to the log; the engine has them.
+        if let Some(lines) = containers.printed(part.name()).await {
+            log.replace(part.name(), lines);
+        }
+        let caution = self.caution.as_ref().map(|caution| format!("{caution}\n"));
+        caution.unwrap_or_default() + &log.tail(part.name())
+    }
+
     async fn signal(&mut self, part: Part, signal: &str) -> Result<(), String> {
-        match self {
-            Self::Containers(containers) => containers.signal(part.name(), signal).await,
-            Self::Processes(processes) => processes.signal(part.name(), signal).await,
+        let name = part.name();
+        match self.containers_with(part) {
+            Some(containers) => containers.signal(name, signal).await,
+            None => self
+                .children
+                .signal(name, signal)
+                .await
+                .map_err(|error| format!("failed to send {signal} to {name}: {error}")),
         }
     }
 
     async fn exit(&mut self, part: Part) -> Option<Exit> {
-        match self {
-            Self::Containers(containers) => containers.exit(part.name()).await,
-            Self::Processes(processes) => processes.exit(part.name()),
+        match self.containers_with(part) {
+            Some(containers) => containers.exit(part.name()).await,
+            None => self.children.exit(part.name()),
         }
     }
 
-    /// Starts Redis again; says where it is if that is not where it was.
-    async fn start_redis(&mut self) -> Result<Option<SocketAddr>, String> {
-        match self {
-            Self::Containers(containers) => containers.start_redis().await.map(Some),
-            Self::Processes(processes) => processes.start_redis().await.map(|()| None),
+    /// Starts `part`, which has ended, where it was.
+    async fn start_again(&mut self, part: Part) -> Result<(), String> {
+        if let Some(containers) = self.containers_with(part) {
+            return containers.restart(part.name()).await;
         }
+        let program = self.program(part)?.clone();
+        self.launch(&[program]).await.map_err(|error| error.0)
     }
 
     async fn start_second_without(&mut self, absent: &str) -> Result<(), String> {
-        match self {
-            Self::Containers(containers) => containers.start_second_without(absent).await,
-            Self::Processes(processes) => processes.start_second_without(absent).await,
-        }
+        let first = self.program(Part::WebsocketService)?;
+        let second = first.second_without(Part::SecondWebsocketService, absent);
+        let launched = self.launch(&[second.map_err(|error| error.0)?]).await;
+        launched.map_err(|error| error.0)
+    }
+
+    /// The containers, if `part` is one of them.
+    fn containers_with(&self, part: Part) -> Option<&Containers> {
+        self.containers
+            .as_ref()
+            .filter(|containers| containers.have(part.name()))
+    }
+
+    fn program(&self, part: Part) -> Result<&Program, String> {
+        let found = self.programs.iter().find(|program| program.part == part);
+        found.ok_or_else(|| format!("{part} is somebody else's"))
     }
 }

@@ -1,70 +1,71 @@
-//! The services' programs, and how a profile configures them.
+//! One part as it is started, any number of times: from what, with which arguments and variables, listening where.
 
-use crate::profile::{Profile, Service, Source, template};
-use crate::standin::{StandIn, StandIns};
-use crate::token::Issuer;
+use std::path::PathBuf;
+
+use super::children::free_port;
+use super::{Part, StartError};
+use crate::profile::{ImageName, Service, Source, template};
 
 /// What the services of a system are told besides what every system's are: for faults that need other limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    websocket: Vec<(String, String)>,
-    gateway: Vec<(String, String)>,
+    pub(super) websocket: Vec<(String, String)>,
+    pub(super) gateway: Vec<(String, String)>,
 }
 
-/// What a part needs to know of the others, as it sees them from where it runs.
-pub(super) struct Surroundings {
-    pub redis_url: String,
-    pub redis_password: String,
-    pub standin_host: String,
-    pub websocket_port: u16,
-    pub gateway_port: u16,
+/// What a part is started from.
+#[derive(Clone)]
+pub(super) enum Supply {
+    /// It runs in a container.
+    Image(ImageName),
+    /// It runs as a child process.
+    Executable(Executable),
 }
 
-/// One program with its environment.
+/// A program on this machine.
+#[derive(Clone)]
+pub(super) enum Executable {
+    /// One of the suite's own: it gets its variables and no others.
+    Own(OwnProgram),
+    /// The one that a profile's command names, run in this folder with the variables of this process besides its own.
+    Command { folder: PathBuf },
+}
+
+/// A reference service, or a real Redis.
+#[derive(Clone)]
+pub(super) struct OwnProgram {
+    pub path: PathBuf,
+    /// Where it finds libraries that the system may lack; `None` where it needs no help.
+    pub libraries: Option<PathBuf>,
+}
+
+/// A part as it is started.
 #[derive(Clone)]
 pub(super) struct Program {
-    pub name: &'static str,
-    /// The program and its arguments; empty for the reference's own.
-    pub command: Vec<String>,
+    pub part: Part,
+    pub supply: Supply,
+    /// What it is started with; a command's first word is the program.
+    pub arguments: Vec<String>,
     pub environment: Vec<(String, String)>,
-    pub port: u16,
+    pub ports: Ports,
 }
 
-impl Program {
-    /// How a profile's part is started with these values; nothing for one that is started by somebody else.
-    pub fn of(
-        name: &'static str,
-        service: &Service,
-        port: u16,
-        values: &[(&str, String)],
-    ) -> Option<Self> {
-        let command = match &service.source {
-            Source::Own => &[],
-            Source::Command(command) => command.as_slice(),
-            Source::Url(_) => return None,
-        };
-        let fill = |template: &String| template::fill(template, values);
-        let environment = service.environment.iter();
-        Some(Self {
-            name,
-            command: command.iter().map(fill).collect(),
-            environment: environment
-                .map(|(name, value)| (name.clone(), fill(value)))
-                .collect(),
-            port,
-        })
-    }
-
-    /// The same program under another name and without the variable `absent`.
-    pub fn second_without(&self, name: &'static str, absent: &str) -> Self {
-        let mut second = Self {
-            name,
-            ..self.clone()
-        };
-        second.environment.retain(|(name, _)| name != absent);
-        second
-    }
+/// Where a part listens.
+#[derive(Clone, Copy)]
+pub(super) struct Ports {
+    /// As it is told itself.
+    pub inside: u16,
+    /// As this machine reaches it, on loopback. It is another one only for a container.
+    pub outside: u16,
 }
+
+/// A Redis that keeps nothing; `{port}` is where it listens.
+pub(super) const REDIS: [&str; 6] = ["--port", "{port}", "--save", "", "--appendonly", "no"];
+/// For one that is a process: nobody else's machine reaches it.
+pub(super) const ON_LOOPBACK: [&str; 2] = ["--bind", "127.0.0.1"];
+/// For one in a container, which every part on its network reaches.
+const IN_CONTAINER: [&str; 3] = ["redis-server", "--protected-mode", "no"];
+const WITH_PASSWORD: [&str; 2] = ["--requirepass", "{redis_password}"];
 
 /// Where a browser may come from in every system.
 pub const ORIGIN: &str = "https://teachers.example";
@@ -83,47 +84,72 @@ impl Settings {
     }
 }
 
-/// The websocket service and the gateway, as far as they are to be started.
-pub(super) fn programs(
-    profile: &Profile,
-    surroundings: &Surroundings,
-    standins: &StandIns,
-    issuer: &Issuer,
-    settings: &Settings,
-) -> [Option<Program>; 2] {
-    let downstream = |standin: &StandIn| {
-        let host = &surroundings.standin_host;
-        format!("http://{host}:{}", standin.port())
-    };
-    let program = |part: super::Part, service: &Option<Service>, port: u16, others: &[_]| {
-        let service = service.as_ref()?;
-        let values = [
-            ("port", port.to_string()),
-            ("redis_url", surroundings.redis_url.clone()),
-            ("redis_password", surroundings.redis_password.clone()),
-            ("jwt_secret", issuer.secret().unwrap_or_default().to_owned()),
-            ("origin", ORIGIN.to_owned()),
-            ("aggregator_url", downstream(&standins.aggregator)),
-            ("files_url", downstream(&standins.files)),
-            ("classes_url", downstream(&standins.classes)),
-            ("orchestrator_url", downstream(&standins.orchestrator)),
-        ];
-        let mut program = Program::of(part.name(), service, port, &values)?;
-        program.environment.extend_from_slice(others);
-        Some(program)
-    };
-    [
-        program(
-            super::Part::WebsocketService,
-            &profile.websocket,
-            surroundings.websocket_port,
-            &settings.websocket,
-        ),
-        program(
-            super::Part::ApiGateway,
-            &profile.gateway,
-            surroundings.gateway_port,
-            &settings.gateway,
-        ),
-    ]
+impl Program {
+    /// `part` of a profile, started from `supply` with these values.
+    pub fn new(
+        part: Part,
+        service: &Service,
+        supply: &Supply,
+        ports: Ports,
+        values: &[(&str, String)],
+    ) -> Self {
+        let fill = |template: &str| template::fill(template, values);
+        let given = match &service.source {
+            Source::Command(words) => Some(words),
+            Source::Image(image) => image.arguments.as_ref(),
+            Source::Own | Source::Url(_) => None,
+        };
+        let arguments = match (given, part, supply) {
+            (Some(words), _, _) => words.iter().map(|word| fill(word)).collect(),
+            (None, Part::Redis, Supply::Image(_)) => {
+                let words = IN_CONTAINER.iter().chain(&REDIS).chain(&WITH_PASSWORD);
+                words.map(|word| fill(word)).collect()
+            }
+            (None, Part::Redis, Supply::Executable(_)) => {
+                let words = ON_LOOPBACK.iter().chain(&REDIS).chain(&WITH_PASSWORD);
+                words.map(|word| fill(word)).collect()
+            }
+            (None, _, _) => Vec::new(),
+        };
+        let environment = service.environment.iter();
+        Self {
+            part,
+            supply: supply.clone(),
+            arguments,
+            environment: environment
+                .map(|(name, value)| (name.clone(), fill(value)))
+                .collect(),
+            ports,
+        }
+    }
+
+    /// Whether it is told `word`, in whatever way.
+    pub fn is_told(&self, word: &str) -> bool {
+        let values = self.environment.iter().map(|(_, value)| value);
+        let mut words = self.arguments.iter().chain(values);
+        words.any(|told| told.contains(word))
+    }
+
+    /// The same program as another part and without the variable `absent`.
+    pub fn second_without(&self, part: Part, absent: &str) -> Result<Self, StartError> {
+        let mut second = Self {
+            part,
+            ..self.clone()
+        };
+        second.environment.retain(|(name, _)| name != absent);
+        if second.supply.image().is_some() {
+            second.ports.outside = free_port()?;
+        }
+        Ok(second)
+    }
+}
+
+impl Supply {
+    /// The image, of a part that runs in a container.
+    pub fn image(&self) -> Option<&ImageName> {
+        match self {
+            Self::Image(name) => Some(name),
+            Self::Executable(_) => None,
+        }
+    }
 }

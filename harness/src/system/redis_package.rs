@@ -1,34 +1,29 @@
-//! A real Redis from the operating system's package: downloaded and unpacked without root, once a workspace.
+//! A real Redis from the operating system's package: downloaded and unpacked without root, once.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use etcetera::BaseStrategy;
 use tokio::process::Command;
 
+use super::programs::OwnProgram;
 use super::{StartError, owner};
+use crate::data;
 
 /// What the name of a directory begins with in which a package is being unpacked; its owner follows.
 const WORK: &str = "redis-unpack ";
 
-/// A Redis server's program, and where it finds libraries that the system may lack.
-#[derive(Clone)]
-pub(super) struct RedisProgram {
-    pub program: PathBuf,
-    /// `None` for an installed Redis, which needs no help.
-    pub libraries: Option<PathBuf>,
-}
-
-/// The Redis server of this machine, or else the package's, unpacked below the target directory.
-pub(super) async fn provide(say: &(dyn Fn(&str) + Sync)) -> Result<RedisProgram, StartError> {
+/// The Redis server of this machine, or else the package's, unpacked where it stays.
+pub(super) async fn provide(say: &(dyn Fn(&str) + Sync)) -> Result<OwnProgram, StartError> {
     if let Some(program) = on_path("redis-server") {
-        return Ok(RedisProgram {
-            program,
+        return Ok(OwnProgram {
+            path: program,
             libraries: None,
         });
     }
-    let home = crate::workspace().join("target/harness/redis");
+    let home = home().map_err(StartError)?;
     if !home.join("usr/bin/redis-server").exists() {
         say("no redis-server here: unpacking the distribution's package (once)");
         unpack(&home).await.map_err(|reason| {
@@ -38,10 +33,26 @@ pub(super) async fn provide(say: &(dyn Fn(&str) + Sync)) -> Result<RedisProgram,
         })?;
     }
     let libraries = library_directory(&home);
-    Ok(RedisProgram {
-        program: home.join("usr/bin/redis-server"),
+    Ok(OwnProgram {
+        path: home.join("usr/bin/redis-server"),
         libraries,
     })
+}
+
+/// Where the package is unpacked: in the checkout, or in the user's cache. A place that others can write to as well would
+/// not do, for what is there is run.
+fn home() -> Result<PathBuf, String> {
+    if let Some(checkout) = data::checkout() {
+        return Ok(checkout.join("target/harness/redis"));
+    }
+    match etcetera::choose_base_strategy() {
+        Ok(user) => Ok(user.cache_dir().join("notification-contracts/redis")),
+        Err(_) => Err(
+            "no Redis to be had: no redis-server on the path, and no home directory to unpack one in; install \
+             redis-server, or set HOME"
+                .to_owned(),
+        ),
+    }
 }
 
 /// Downloads and unpacks into a directory beside `home`, which appears whole or not at all.

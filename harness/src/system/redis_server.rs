@@ -6,8 +6,9 @@ use tokio::time::{Instant, sleep};
 
 use super::children::{Children, free_port};
 use super::log::Log;
-use super::processes::redis_command;
-use super::{StartError, redis_package};
+use super::programs::{ON_LOOPBACK, REDIS};
+use super::{StartError, processes, redis_package};
+use crate::profile::template;
 
 /// How long Redis may take until it answers.
 const READY_DEADLINE: Duration = Duration::from_secs(20);
@@ -44,11 +45,14 @@ impl RedisServer {
     }
 
     async fn start_on(port: u16) -> Result<Self, StartError> {
-        let program = redis_package::provide(&|_| {}).await?;
+        let redis = redis_package::provide(&|_| {}).await?;
+        let values = [("port", port.to_string())];
+        let arguments = ON_LOOPBACK.iter().chain(&REDIS);
+        let arguments = arguments.map(|word| template::fill(word, &values));
         let log = Log::default();
-        let mut children = Children::new(&log)?;
+        let mut children = Children::new(&log);
         children
-            .spawn("redis", redis_command(&program, port, None))
+            .spawn("redis", processes::own(&redis, arguments))
             .await
             .map_err(|error| StartError(format!("failed to run redis: {error}")))?;
         let url = format!("redis://127.0.0.1:{port}");

@@ -1,6 +1,6 @@
 //! The WebSocket route that is gone: `/ws/v1/status/{client_id}` is a plain 404, to an upgrade too.
 
-use harness::client::Answer;
+use harness::handshake::Answer;
 use harness::http::Call;
 use harness::scenario::{Failure, Outcome, Scenario, ensure};
 use harness::stage::Stage;
@@ -83,9 +83,8 @@ async fn gone(stage: Stage, credentials: Credentials) -> Outcome {
         .upgrade_at_gateway("old client", &path, headers)
         .await?;
     let Answer::Refused(response) = answer else {
-        return Err(Failure::Broken(
-            "the gateway switched protocols on its legacy WebSocket route: it should answer 404"
-                .into(),
+        return Err(Failure::broken(
+            "the gateway switched protocols on its legacy WebSocket route: it should answer 404",
         ));
     };
     ensure(response.status == 404, || {

@@ -1,7 +1,7 @@
 //! The endpoint, the limit, what clients send, coming and going.
 
-use harness::client::Answer;
 use harness::flow::Frame;
+use harness::handshake::Answer;
 use harness::profile::Capability;
 use harness::scenario::{Failure, Outcome, Scenario, ensure};
 use harness::stage::Stage;
@@ -261,8 +261,8 @@ async fn foreign_origin(stage: Stage) -> Outcome {
         .upgrade_at_websocket_service("browser", &path, origin)
         .await?;
     let Answer::Refused(response) = answer else {
-        return Err(Failure::Broken(
-            "a foreign origin was let in: it should get 403".into(),
+        return Err(Failure::broken(
+            "a foreign origin was let in: it should get 403",
         ));
     };
     ensure(response.status == 403, || {

@@ -43,6 +43,12 @@ pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
         )
         .proves(["delivery.own-user-only"]),
         with_message(
+            "names-like-patterns",
+            "a user whose id reads like a pattern of Redis gets what is published to that very id",
+            |stage, message| Box::pin(names_like_patterns(stage, message)),
+        )
+        .proves(["delivery.own-user-only"]),
+        with_message(
             "right-after-101",
             "a message published the moment a client sees 101 reaches it",
             |stage, message| Box::pin(right_after_101(stage, message)),
@@ -121,6 +127,23 @@ async fn similar_names(stage: Stage, message: Message) -> Outcome {
     stage
         .publish(&namesake, &addressed(&message, "namesake"))
         .await?;
+    stage.settle().await
+}
+
+async fn names_like_patterns(stage: Stage, message: Message) -> Outcome {
+    let teacher = stage.user("teacher");
+    stage.connect(&teacher).await?;
+    // The mark of the stage stays in the ids: the patterns are for this teacher's id alone.
+    for (name, id) in [
+        ("star", format!("*{}", stage.mark())),
+        ("question mark", format!("?{}", &teacher.id[1..])),
+        ("set", format!("[{}]{}", &teacher.id[..1], &teacher.id[1..])),
+    ] {
+        let user = stage.user_with_id(name, &id);
+        stage.connect(&user).await?;
+        stage.publish(&user, &addressed(&message, name)).await?;
+    }
+    stage.publish(&teacher, &message).await?;
     stage.settle().await
 }
 

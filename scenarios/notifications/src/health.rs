@@ -1,10 +1,13 @@
 //! What the websocket service says about itself.
 
-use harness::expectation::differences;
+use harness::breach::Breaks;
+use harness::expectation::shortfalls;
 use harness::http::Call;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use serde_json::{Value, json};
+
+const SENT: &str = "websocket_messages_sent_total";
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
@@ -38,16 +41,7 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::new(
             "notifications/health/websocket",
             "/healthz/websocket counts the connections and says the limit",
-            |stage| {
-                has_members(
-                    stage,
-                    "/healthz/websocket",
-                    json!({
-                        "service": "websocket_manager", "status": "healthy",
-                        "total_connections": "<number>", "max_connections_per_user": 5,
-                    }),
-                )
-            },
+            connections,
         )
         .proves(["health.connections"]),
         Scenario::new(
@@ -59,8 +53,30 @@ pub fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// The route answers 200 with these members; more are allowed.
+/// Other scenarios' connections are counted, too.
+async fn connections(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    stage.connect(&teacher).await?;
+    stage.connect(&teacher).await?;
+    let expected = json!({
+        "service": "websocket_manager", "status": "healthy",
+        "total_connections": "<number>", "max_connections_per_user": 5,
+    });
+    let actual = members(&stage, "/healthz/websocket", expected).await?;
+    let total = &actual["total_connections"];
+    ensure(total.as_u64() >= Some(2), || {
+        format!("two connections are open, and GET /healthz/websocket counts {total}")
+    })?;
+    stage.note("operator", "the teacher's two are among them");
+    Ok(())
+}
+
 async fn has_members(stage: Stage, path: &'static str, expected: Value) -> Outcome {
+    members(&stage, path, expected).await.map(|_| ())
+}
+
+/// The answer of the route, which has to be 200 with these members; more are allowed.
+async fn members(stage: &Stage, path: &'static str, expected: Value) -> Outcome<Value> {
     let reply = stage
         .call_websocket_service("operator", &Call::get(path), &expected)
         .await?;
@@ -68,23 +84,29 @@ async fn has_members(stage: Stage, path: &'static str, expected: Value) -> Outco
         format!("GET {path} should answer 200 and answered {}", reply.status)
     })?;
     let actual = reply.json()?;
-    let missing: Vec<String> = differences(&expected, &actual)
+    let missing: Vec<String> = shortfalls(&expected, &actual)
         .iter()
-        .filter(|difference| difference.expected != "nothing")
         .map(ToString::to_string)
         .collect();
     ensure(missing.is_empty(), || {
         format!("GET {path}: {}", missing.join("; "))
-    })
+    })?;
+    Ok(actual)
 }
 
 async fn metrics(stage: Stage) -> Outcome {
     let teacher = stage.user("teacher");
     stage.connect(&teacher).await?;
+    let before = stage.metric(SENT).await?;
     stage
         .publish_bytes(&teacher, "hello", br#"{"event":"hello","data":{}}"#)
         .await?;
     stage.settle().await?;
+    // Whoever counts a message counts it before the fence that comes after it. Other scenarios' are counted, too.
+    let after = stage.metric(SENT).await?;
+    ensure(after > before, || {
+        format!("a message was sent, and {SENT} went from {before} to {after}")
+    })?;
 
     let text = stage.websocket_metrics("operator").await?;
     for name in [
@@ -93,16 +115,17 @@ async fn metrics(stage: Stage) -> Outcome {
         "websocket_messages_sent_total ",
         "# TYPE websocket_messages_failed_total counter",
         "jwt_validation_total{",
-        "websocket_connection_duration_seconds_bucket{",
+        "# TYPE websocket_connection_duration_seconds ",
     ] {
         ensure(text.contains(name), || format!("/metrics has no {name}"))?;
-        let name = name.trim_matches(['{', ' ']);
+        let name = name.trim_end_matches(['{', ' ']);
         stage.note("operator", &format!("there is {name}"));
     }
     // A label per user would be unbounded, and personal data.
     ensure(!text.contains(&teacher.id), || {
         "/metrics names a user".to_owned()
-    })?;
+    })
+    .breaks("metrics.no-user-label")?;
     stage.note("operator", "no user is named");
     Ok(())
 }

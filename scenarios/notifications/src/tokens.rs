@@ -1,5 +1,6 @@
 //! Who is refused, and how a browser sees it: the upgrade is accepted and at once closed with 1008 and a JSON reason.
 
+use harness::breach::Breaks;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::{Stage, User};
 use harness::token::Issuer;
@@ -154,6 +155,9 @@ async fn refused(
         Some(token) => format!("/ws?token={}", stage.known_token(name, token)),
         None => "/ws".to_owned(),
     };
-    let client = stage.connect_to(&path, &teacher).await?;
+    let client = stage
+        .connect_to(&path, &teacher)
+        .await
+        .breaks("token.refusal-visible")?;
     client.expect_refusal().await.map(|_| ())
 }

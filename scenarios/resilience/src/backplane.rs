@@ -1,6 +1,7 @@
 //! Redis is lost, and comes back.
 
 use futures_util::future::try_join_all;
+use harness::breach::Breaks;
 use harness::fixture::Service;
 use harness::http::{Call, CallBody};
 use harness::profile::Capability;
@@ -11,6 +12,9 @@ use serde_json::json;
 
 /// How many pipelines a user may ask for in a minute (contract, API gateway).
 const PIPELINES: usize = 10;
+
+const AWAY: &str = "backplane.away-refuses";
+const RESUMES: &str = "backplane.resumes";
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
@@ -25,9 +29,16 @@ pub fn scenarios() -> Vec<Scenario> {
             "backplane.resumes",
             "close.reason-is-json",
             "health.redis-down",
-            "rate-limits.without-redis",
         ])
-        .needs([Capability::Websocket, Capability::Gateway])
+        .needs([Capability::Websocket])
+        .on_own_system(Settings::default()),
+        Scenario::new(
+            "resilience/backplane/gateway-without-redis",
+            "without Redis the gateway limits nobody",
+            gateway_without_redis,
+        )
+        .proves(["rate-limits.without-redis"])
+        .needs([Capability::Gateway])
         .on_own_system(Settings::default()),
     ]
 }
@@ -48,18 +59,25 @@ async fn redis_lost(stage: Stage) -> Outcome {
     for client in &connected {
         client.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
     }
-    let refused = stage.connect(&teacher).await?;
-    refused.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
-    says_so(&stage).await?;
-    pipelines_pass(&stage, &teacher).await?;
+    let refused = stage.connect(&teacher).await.breaks(AWAY)?;
+    refused
+        .expect_close(1011, "SERVICE_UNAVAILABLE")
+        .await
+        .breaks(AWAY)?;
+    says_so(&stage).await.breaks("health.redis-down")?;
 
-    stage.start_redis().await?;
-    stage.connect(&teacher).await?;
-    stage.connect(&colleague).await?;
+    stage.start_redis().await.breaks(RESUMES)?;
+    stage.connect(&teacher).await.breaks(RESUMES)?;
+    stage.connect(&colleague).await.breaks(RESUMES)?;
     stage
         .publish_bytes(&teacher, "after", br#"{"event":"after","data":{}}"#)
         .await?;
-    stage.settle().await
+    stage.settle().await.breaks(RESUMES)
+}
+
+async fn gateway_without_redis(stage: Stage) -> Outcome {
+    stage.kill_redis().await?;
+    pipelines_pass(&stage, &stage.user("teacher")).await
 }
 
 /// The service is up, says that Redis is not, and keeps the password to itself.

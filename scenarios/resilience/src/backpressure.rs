@@ -1,17 +1,21 @@
 //! A client that does not read.
 
 use harness::profile::Capability;
-use harness::scenario::{Outcome, Scenario, ensure};
+use harness::scenario::{Failure, Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use harness::system::Settings;
 
 const GAUGE: &str = "websocket_active_connections";
-/// How many messages are published at once: they fit into the queue of a client that reads.
-const PORTION: usize = 8;
-/// How long a message is, in bytes, without what is around the filler.
-const LENGTH: usize = 100_000;
-/// 80 MB: more than the kernel's buffers and a bounded queue hold on any machine.
-const MOST: usize = 800;
+/// What is published at once, how many messages and of how many bytes each: it fits into the queue of a client that reads.
+type Portion = (usize, usize);
+/// First large messages, which fill the kernel's buffers, and a queue that is bounded in bytes.
+const LARGE: Portion = (8, 100_000);
+/// Then many: a queue may be bounded in messages, whatever their size.
+const MANY: Portion = (100, 1_000);
+/// 40 MB: more than the kernel's buffers and a bounded queue hold on any machine.
+const LARGE_PORTIONS: usize = 50;
+/// 20,000 messages.
+const MANY_PORTIONS: usize = 200;
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
@@ -37,15 +41,19 @@ async fn slow_consumer(stage: Stage) -> Outcome {
     stage.connect(&colleague).await?;
     stage.until_metric(GAUGE, 3).await?;
 
+    let mut portions =
+        std::iter::repeat_n(LARGE, LARGE_PORTIONS).chain(std::iter::repeat_n(MANY, MANY_PORTIONS));
     let mut published: Vec<Vec<u8>> = Vec::new();
     while stage.metric(GAUGE).await? > 2.0 {
         let count = published.len();
-        ensure(count < MOST, || {
-            format!(
-                "{count} messages of {LENGTH} bytes were queued for a client that does not read"
-            )
-        })?;
-        let portion: Vec<Vec<u8>> = (count + 1..=count + PORTION).map(long).collect();
+        let Some((messages, length)) = portions.next() else {
+            let bytes: usize = published.iter().map(Vec::len).sum();
+            return Err(Failure::broken(format!(
+                "{count} messages of {bytes} bytes together were queued for a client that does not read"
+            )));
+        };
+        let numbers = count + 1..=count + messages;
+        let portion: Vec<Vec<u8>> = numbers.map(|number| long(number, length)).collect();
         stage.publish_flood(&teacher, "long", &portion).await?;
         published.extend(portion);
         // The user's other connection has everything so far, while this one has read nothing.
@@ -65,7 +73,7 @@ async fn slow_consumer(stage: Stage) -> Outcome {
     Ok(())
 }
 
-fn long(number: usize) -> Vec<u8> {
-    let filler = "x".repeat(LENGTH);
+fn long(number: usize, length: usize) -> Vec<u8> {
+    let filler = "x".repeat(length);
     format!(r#"{{"event":"long","data":{{"number":{number},"filler":"{filler}"}}}}"#).into_bytes()
 }

@@ -1,16 +1,26 @@
 //! Pings, and clients that answer none.
 
+use harness::breach::Breaks;
 use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use harness::system::Settings;
 
+const GAUGES: &str = "metrics.gauges-return";
 const GAUGE: &str = "websocket_active_connections";
 /// The default of `WEBSOCKET_MAX_CONNECTIONS_PER_USER` (contract, Connection limit), less the one that answers.
 const SILENT: usize = 4;
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
+        Scenario::new(
+            "resilience/liveness/answering-clients",
+            "clients are pinged and stay, for longer than the idle timeout, and are counted until they go",
+            answering_clients,
+        )
+        .proves(["connections.pinged", "metrics.gauges-return"])
+        .needs([Capability::Websocket])
+        .on_own_system(quick()),
         Scenario::new(
             "resilience/liveness/silent-clients",
             "a client that answers pings stays, one that does not is closed with 1001, and its place is free",
@@ -24,12 +34,38 @@ pub fn scenarios() -> Vec<Scenario> {
             "metrics.gauges-return",
         ])
         .needs([Capability::Websocket])
-        .on_own_system(
-            Settings::default()
-                .websocket("WEBSOCKET_PING_INTERVAL", "1")
-                .websocket("WEBSOCKET_IDLE_TIMEOUT", "3"),
-        ),
+        .on_own_system(quick()),
     ]
+}
+
+fn quick() -> Settings {
+    Settings::default()
+        .websocket("WEBSOCKET_PING_INTERVAL", "1")
+        .websocket("WEBSOCKET_IDLE_TIMEOUT", "3")
+}
+
+async fn answering_clients(stage: Stage) -> Outcome {
+    stage.until_metric(GAUGE, 0).await?;
+    let (teacher, colleague) = (stage.user("teacher"), stage.user("colleague"));
+    let clients = [
+        stage.connect(&teacher).await?,
+        stage.connect(&teacher).await?,
+        stage.connect(&colleague).await?,
+    ];
+    stage.until_metric(GAUGE, 3).await?;
+    for client in &clients {
+        // The fourth ping comes after the idle timeout.
+        client.expect_pings(4).await?;
+    }
+    stage
+        .publish_bytes(&teacher, "hello", br#"{"event":"hello","data":{}}"#)
+        .await?;
+    stage.settle().await?;
+
+    for client in &clients {
+        client.close().await?;
+    }
+    stage.until_metric(GAUGE, 0).await.breaks(GAUGES)
 }
 
 async fn silent_clients(stage: Stage) -> Outcome {
@@ -45,7 +81,10 @@ async fn silent_clients(stage: Stage) -> Outcome {
     sixth.expect_close(4000, "QUOTA_EXCEEDED").await?;
 
     for client in &mut silent {
-        let farewell = client.expect_close(1001, "IDLE_TIMEOUT").await?;
+        let farewell = client
+            .expect_close(1001, "IDLE_TIMEOUT")
+            .await
+            .breaks("connections.idle-closed")?;
         ensure(farewell.pings > 0, || {
             "a client was closed as idle without one ping to answer".to_owned()
         })?;
@@ -64,5 +103,5 @@ async fn silent_clients(stage: Stage) -> Outcome {
     for client in &clients {
         client.close().await?;
     }
-    stage.until_metric(GAUGE, 0).await
+    stage.until_metric(GAUGE, 0).await.breaks(GAUGES)
 }

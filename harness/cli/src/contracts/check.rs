@@ -2,6 +2,7 @@
 
 use clap::Args;
 use contract::{Contract, Files, Problem};
+use harness::data::data;
 
 use super::generated::Generated;
 use super::unreadable;
@@ -17,7 +18,8 @@ Exit status:
 pub struct Arguments {}
 
 pub fn run(_: &Arguments) -> Status {
-    let read = Files::of_folder(&harness::workspace().join("contracts"))
+    let read = data()
+        .contract()
         .and_then(|files| Ok((Contract::read(&files)?, files)));
     let (contract, files) = match read {
         Ok(read) => read,

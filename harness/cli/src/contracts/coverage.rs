@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Status {
     let played = verify::block_on(async {
         let theatre = Theatre::open(profile, chosen, &|line| eprintln!("{line}")).await?;
         theatre.prepare(&scenarios).await?;
-        let verdicts = verify::play(&theatre, &scenarios).await;
+        let verdicts = verify::play_once(&theatre, &scenarios).await;
         theatre.stop().await;
         Ok(verdicts)
     });

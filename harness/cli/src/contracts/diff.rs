@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use contract::diff::{Finding, Side, Verdict, diff, json, markdown, text};
 use contract::{Contract, Files, Problem};
+use harness::data::data;
 
 use crate::Status;
 
@@ -53,14 +54,15 @@ struct Version {
 }
 
 pub fn run(arguments: &Arguments) -> Status {
-    let own = harness::workspace().join("contracts");
-    let base = match base(&arguments.base, &own) {
+    let base = match base(&arguments.base) {
         Ok(base) => base,
         Err(problem) => return unreadable(&format!("--base: {problem}")),
     };
     let head = match &arguments.head {
         Some(folder) => of_folder(folder, &folder.display().to_string()),
-        None => of_folder(&own, "contracts"),
+        None => data()
+            .contract()
+            .and_then(|files| read(&files, "contracts")),
     };
     let head = match head {
         Ok(head) => head,
@@ -88,12 +90,16 @@ pub fn run(arguments: &Arguments) -> Status {
 }
 
 /// The contract that `base` names; the folder of a revision is called what `git show` calls it.
-fn base(base: &str, own: &Path) -> Result<Version, Problem> {
+fn base(base: &str) -> Result<Version, Problem> {
     if Path::new(base).is_dir() {
         return of_folder(Path::new(base), base);
     }
+    let Some(folder) = data().folder() else {
+        let words = "is no folder, and git revisions are those of a checkout: --data FOLDER says where one is";
+        return Err(Problem::new(base, words));
+    };
     read(
-        &Files::at_revision(own, base)?,
+        &Files::at_revision(&folder.join("contracts"), base)?,
         &format!("{base}:contracts"),
     )
 }

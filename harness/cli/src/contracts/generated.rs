@@ -3,9 +3,10 @@
 use std::fs;
 
 use contract::{Contract, Files, Problem, migration, nearest, types};
+use harness::data::{PROGRAM, data};
 use harness::scenario::Scenario;
 
-use crate::Status;
+use crate::{Status, no_folder};
 
 /// A file that is made from the contract.
 pub struct Generated {
@@ -13,7 +14,7 @@ pub struct Generated {
     path: &'static str,
     /// What it has to say.
     text: String,
-    /// The command that writes it.
+    /// The command that writes it, after `cargo`.
     command: &'static str,
 }
 
@@ -23,7 +24,7 @@ impl Generated {
         Ok(Self {
             path: types::PATH,
             text: types::typescript(contract)?,
-            command: "cargo contracts types",
+            command: "contracts types",
         })
     }
 
@@ -42,22 +43,28 @@ impl Generated {
         Ok(Self {
             path: migration::PATH,
             text: migration::guide(files)?,
-            command: "cargo contracts migration",
+            command: "contracts migration",
         })
     }
 
     /// What is to be done if the file is not as it should be.
     pub fn stale(&self) -> Option<Problem> {
-        let file = harness::workspace().join("contracts").join(self.path);
         // A file that cannot be read is as good as none: writing it says why.
-        let current = fs::read_to_string(file).is_ok_and(|written| written == self.text);
-        let words = format!("is not what the contract says: run `{}`", self.command);
+        let written = data().read(&self.name());
+        let current = written.is_ok_and(|written| written == self.text);
+        let words = format!(
+            "is not what the contract says: run `{PROGRAM} {}`",
+            self.command
+        );
         (!current).then(|| Problem::new(self.path, words))
     }
 
     /// Writes the file, or with `only_check` says whether it is up to date.
     pub fn finish(&self, only_check: bool) -> Status {
-        let name = format!("contracts/{}", self.path);
+        let Some(folder) = data().folder() else {
+            return no_folder();
+        };
+        let name = self.name();
         let Some(problem) = self.stale() else {
             println!("{name} is up to date");
             return Status::Kept;
@@ -66,7 +73,7 @@ impl Generated {
             eprintln!("contracts/{problem}");
             return Status::Broken;
         }
-        match fs::write(harness::workspace().join(&name), &self.text) {
+        match fs::write(folder.join(&name), &self.text) {
             Ok(()) => {
                 println!("{name} is written");
                 Status::Kept
@@ -76,5 +83,9 @@ impl Generated {
                 Status::Usage
             }
         }
+    }
+
+    fn name(&self) -> String {
+        format!("contracts/{}", self.path)
     }
 }

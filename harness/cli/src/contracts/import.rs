@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use contract::Problem;
+use harness::data::data;
 use harness::fixture::{self, FixtureError};
 use interchange::exchange::Known;
 use interchange::files::Existing;
 use interchange::{Files, har, pact};
 
-use crate::Status;
+use crate::{Status, no_folder};
 
 /// Make fixtures of a consumer's Pact (version 4) or of a browser's recording (HAR), all of them or none
 #[derive(Args)]
@@ -49,6 +50,9 @@ enum Format {
 }
 
 pub fn run(arguments: &Arguments) -> Status {
+    let Some(folder) = data().folder() else {
+        return no_folder();
+    };
     let files = match read(arguments) {
         Ok(files) => files,
         Err(problem) => return refused(&problem),
@@ -58,7 +62,7 @@ pub fn run(arguments: &Arguments) -> Status {
     } else {
         Existing::Keep
     };
-    if let Err(problem) = files.write(harness::workspace(), existing) {
+    if let Err(problem) = files.write(folder, existing) {
         return refused(&problem);
     }
     for note in &files.notes {

@@ -1,7 +1,7 @@
 //! `cargo contracts migration`: the guide for clients that move to the websocket service.
 
 use clap::Args;
-use contract::Files;
+use harness::data::data;
 
 use super::generated::Generated;
 use super::unreadable;
@@ -20,8 +20,10 @@ pub fn run(arguments: &Arguments) -> Status {
         Ok(scenarios) => scenarios,
         Err(error) => return verify::usage(&error.to_string()),
     };
-    let files = Files::of_folder(&harness::workspace().join("contracts"));
-    match files.and_then(|files| Generated::migration(&files, &scenarios)) {
+    match data()
+        .contract()
+        .and_then(|files| Generated::migration(&files, &scenarios))
+    {
         Ok(guide) => guide.finish(arguments.check),
         Err(problem) => unreadable(&problem),
     }

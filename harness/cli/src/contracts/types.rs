@@ -2,6 +2,7 @@
 
 use clap::Args;
 use contract::Contract;
+use harness::data::data;
 
 use super::generated::Generated;
 use super::unreadable;
@@ -16,7 +17,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Status {
-    let contract = Contract::of_folder(&harness::workspace().join("contracts"));
+    let contract = data().contract().and_then(|files| Contract::read(&files));
     match contract.and_then(|contract| Generated::types(&contract)) {
         Ok(types) => types.finish(arguments.check),
         Err(problem) => unreadable(&problem),

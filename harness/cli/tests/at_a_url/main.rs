@@ -36,8 +36,9 @@ fn token_of(system: &System) -> String {
 
 /// `host:port` of both services and Redis.
 fn authorities(system: &System) -> [String; 3] {
-    [&system.websocket, &system.gateway, &system.redis()]
-        .map(|endpoint| endpoint.as_ref().unwrap().authority())
+    let endpoints = [&system.websocket, &system.gateway];
+    let [websocket, gateway] = endpoints.map(|endpoint| endpoint.as_ref().unwrap().authority());
+    [websocket, gateway, system.redis().unwrap().authority()]
 }
 
 /// A profile of a websocket service alone.

@@ -190,7 +190,7 @@ impl HttpRules {
         let mut found = Vec::new();
         for name in &downstream.headers {
             if field(call.headers, name).is_none() {
-                found.push(whole(format!("the call has no header field {name}")));
+                found.push(about(name, format!("the call has no header field {name}")));
             }
         }
         if let Some(schema) = schema {
@@ -308,12 +308,13 @@ impl ResponseRule {
                     schema
                         .violations(&header_value(schema, value))
                         .into_iter()
-                        .map(|v| whole(format!("header field {name}: {}", v.problem))),
+                        .map(|v| about(name, format!("header field {name}: {}", v.problem))),
                 ),
-                None if *required => found.push(whole(format!(
-                    "the answer {} has no header field {name}",
-                    reply.status
-                ))),
+                None if *required => {
+                    let status = reply.status;
+                    let words = format!("the answer {status} has no header field {name}");
+                    found.push(about(name, words));
+                }
                 None => {}
             }
         }
@@ -418,5 +419,14 @@ fn whole(problem: String) -> Violation {
     Violation {
         pointer: String::new(),
         problem,
+        field: None,
+    }
+}
+
+/// About the header field `name`.
+fn about(name: &str, problem: String) -> Violation {
+    Violation {
+        field: Some(name.to_lowercase()),
+        ..whole(problem)
     }
 }

@@ -1,0 +1,222 @@
+//! What one system will be, before any of it is started: where each part listens, and what it is told of the others.
+//!
+//! The parts call Redis and the stand-ins; nobody but this process calls the services. So a container must reach what
+//! listens on this machine, and a process reaches what is in a container by its published port, as this process does.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::children::free_port;
+use super::programs::{Ports, Program, Supply};
+use super::{ORIGIN, Part, Settings, StartError, Stock, engine};
+use crate::endpoint::Endpoint;
+use crate::profile::{Service, Source};
+use crate::standin::{StandIn, StandIns};
+use crate::token::Issuer;
+
+/// This machine, as a container calls it.
+pub(super) const THIS_MACHINE: &str = "host.docker.internal";
+
+/// A system that can be started.
+pub(super) struct Plan {
+    /// What its network is called, and its containers with their part's name behind it.
+    pub run: String,
+    pub programs: Vec<Program>,
+    /// Redis as this process reaches it; none where only the profile's command publishes.
+    pub redis: Option<Endpoint>,
+    pub websocket: Option<Endpoint>,
+    pub gateway: Option<Endpoint>,
+    /// Why a part in a container may not find Redis.
+    pub caution: Option<String>,
+}
+
+/// What a part is told of the others, as it sees them from where it runs.
+struct View {
+    redis_url: String,
+    standin_host: &'static str,
+}
+
+impl Plan {
+    /// The system of `stock`, on ports where nobody listens yet.
+    pub fn new(
+        stock: &Stock,
+        standins: &StandIns,
+        issuer: &Issuer,
+        redis_password: &str,
+        settings: &Settings,
+    ) -> Result<Self, StartError> {
+        let profile = stock.profile();
+        let run = format!("{}-{}", engine::OWN, uuid::Uuid::new_v4().simple());
+        let service = profile.redis.as_ref();
+        let redis = redis(service, stock.supply(Part::Redis), redis_password)?;
+        let endpoint = match &redis {
+            Some(redis) => {
+                let address = (Ipv4Addr::LOCALHOST, redis.ports.outside).into();
+                // One that is told no password asks for none.
+                let password = redis.is_told(redis_password).then_some(redis_password);
+                Some(Endpoint::redis(address, password))
+            }
+            None => service.and_then(Service::url).cloned(),
+        };
+        // Without one, no part is told of one: the profile is checked for that.
+        let redis_url = endpoint.as_ref().map_or("", Endpoint::url).to_owned();
+        let (in_container, caution) = from_container(&run, redis.as_ref(), &redis_url);
+        let process = View {
+            redis_url: redis_url.clone(),
+            standin_host: "127.0.0.1",
+        };
+        let container = View {
+            redis_url: in_container,
+            standin_host: THIS_MACHINE,
+        };
+        let program = |part, service: &Option<Service>, others: &[(String, String)]| {
+            let (Some(service), Some(supply)) = (service, stock.supply(part)) else {
+                return Ok(None);
+            };
+            let ports = ports(part, &service.source, supply)?;
+            let view = match supply {
+                Supply::Image(_) => &container,
+                Supply::Executable(_) => &process,
+            };
+            let downstream =
+                |standin: &StandIn| format!("http://{}:{}", view.standin_host, standin.port());
+            let values = [
+                ("port", ports.inside.to_string()),
+                ("redis_url", view.redis_url.clone()),
+                ("redis_password", redis_password.to_owned()),
+                ("jwt_secret", issuer.secret().unwrap_or_default().to_owned()),
+                ("origin", ORIGIN.to_owned()),
+                ("aggregator_url", downstream(&standins.aggregator)),
+                ("files_url", downstream(&standins.files)),
+                ("classes_url", downstream(&standins.classes)),
+                ("orchestrator_url", downstream(&standins.orchestrator)),
+            ];
+            let mut program = Program::new(part, service, supply, ports, &values);
+            program.environment.extend_from_slice(others);
+            Ok(Some(program))
+        };
+        let websocket = program(
+            Part::WebsocketService,
+            &profile.websocket,
+            &settings.websocket,
+        )?;
+        let gateway = program(Part::ApiGateway, &profile.gateway, &settings.gateway)?;
+        Ok(Self {
+            run,
+            redis: endpoint,
+            websocket: self::endpoint(profile.websocket.as_ref(), websocket.as_ref()),
+            gateway: self::endpoint(profile.gateway.as_ref(), gateway.as_ref()),
+            programs: [redis, websocket, gateway].into_iter().flatten().collect(),
+            caution,
+        })
+    }
+}
+
+/// The Redis that is to be started; none where somebody else's runs.
+fn redis(
+    service: Option<&Service>,
+    supply: Option<&Supply>,
+    password: &str,
+) -> Result<Option<Program>, StartError> {
+    let (Some(service), Some(supply)) = (service, supply) else {
+        return Ok(None);
+    };
+    let ports = ports(Part::Redis, &service.source, supply)?;
+    let values = [
+        ("port", ports.inside.to_string()),
+        ("redis_password", password.to_owned()),
+    ];
+    Ok(Some(Program::new(
+        Part::Redis,
+        service,
+        supply,
+        ports,
+        &values,
+    )))
+}
+
+/// Redis at `here`, as a container writes it; and why it may not be found there, where that is known.
+fn from_container(run: &str, redis: Option<&Program>, here: &str) -> (String, Option<String>) {
+    if let Some(redis) = redis.filter(|redis| redis.supply.image().is_some()) {
+        let login = here.trim_start_matches("redis://").rsplit_once('@');
+        let login = login.map_or(String::new(), |(login, _)| format!("{login}@"));
+        let (name, port) = (redis.part.name(), redis.ports.inside);
+        return (format!("redis://{login}{run}-{name}:{port}"), None);
+    }
+    match of_this_machine(here) {
+        Some((there, port)) => {
+            let caution = format!(
+                "in its container it finds Redis at {THIS_MACHINE}:{port}, which is this machine, if Redis listens on more \
+                 than loopback"
+            );
+            (there, Some(caution))
+        }
+        None => (here.to_owned(), None),
+    }
+}
+
+/// A url that leads to this machine's loopback, as a container must write it, and its port; nothing for any other.
+fn of_this_machine(url: &str) -> Option<(String, u16)> {
+    let mut parsed = reqwest::Url::parse(url).ok()?;
+    let host = parsed.host_str()?.trim_matches(['[', ']']);
+    let ip: Option<IpAddr> = host.parse().ok();
+    if host != "localhost" && !ip.is_some_and(|ip| ip.is_loopback()) {
+        return None;
+    }
+    parsed.set_host(Some(THIS_MACHINE)).ok()?;
+    let port = parsed.port().unwrap_or(contract_port(Part::Redis));
+    Some((parsed.to_string(), port))
+}
+
+/// Where a part that is started will listen.
+fn ports(part: Part, source: &Source, supply: &Supply) -> Result<Ports, StartError> {
+    let outside = free_port()?;
+    let inside = match (supply, source) {
+        (Supply::Executable(_), _) => outside,
+        (Supply::Image(_), Source::Image(image)) => {
+            image.port.map_or(contract_port(part), |port| port.get())
+        }
+        (Supply::Image(_), _) => contract_port(part),
+    };
+    Ok(Ports { inside, outside })
+}
+
+/// Where a part listens that nobody told otherwise (contract, Configuration).
+fn contract_port(part: Part) -> u16 {
+    match part {
+        Part::Redis => 6379,
+        Part::WebsocketService | Part::SecondWebsocketService => 8080,
+        Part::ApiGateway => 4001,
+    }
+}
+
+/// Where this process reaches a part: on its port of loopback, or where its url says.
+fn endpoint(part: Option<&Service>, program: Option<&Program>) -> Option<Endpoint> {
+    match program {
+        Some(program) => Some(Endpoint::loopback(program.ports.outside)),
+        None => part.and_then(Service::url).cloned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::with_login(
+        "redis://:hush@127.0.0.1:7000/1",
+        Some("redis://:hush@host.docker.internal:7000/1")
+    )]
+    #[case::name("redis://localhost", Some("redis://host.docker.internal"))]
+    #[case::six("redis://[::1]:7000", Some("redis://host.docker.internal:7000"))]
+    #[case::elsewhere("redis://10.0.0.1:7000", None)]
+    #[case::named("redis://redis.example", None)]
+    fn a_container_calls_this_machine_by_another_name(
+        #[case] url: &str,
+        #[case] expected: Option<&str>,
+    ) {
+        let found = of_this_machine(url).map(|(url, _)| url);
+        assert_eq!(found.as_deref(), expected);
+    }
+}
