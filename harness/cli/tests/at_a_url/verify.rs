@@ -47,10 +47,11 @@ impl Verified {
     pub fn is_one_message(&self, words: &str) {
         assert_eq!(self.status, 2, "{self:?}");
         let lines: Vec<&str> = self.said.lines().filter(|line| !line.is_empty()).collect();
-        let [begin, message] = lines.as_slice() else {
+        let [begin, contract, message] = lines.as_slice() else {
             panic!("one message should have been said: {self:#?}");
         };
         assert!(begin.starts_with("starting or reaching "), "{self:?}");
+        assert!(contract.starts_with("contract "), "{self:?}");
         let message = message.trim_start_matches("the system did not start: ");
         assert!(
             message.starts_with(words),
