@@ -103,7 +103,7 @@ impl Stage {
     /// Tries to connect `user` while the websocket service ends: anything but an upgrade will do.
     pub async fn expect_no_upgrade(&self, user: &User) -> Outcome {
         let path = format!("/ws?token={}", self.token(user));
-        let handshake = self.handshake(contract::rules::Service::Websocket, &path, Vec::new())?;
+        let handshake = self.handshake_as(user, &path, Vec::new())?;
         // Who no longer listens, or answers with an error, differs by runtime; no flow shows it.
         if let Ok(Answer::Upgraded(_)) = shake_hands(&handshake, &Recorder::default()).await {
             return Err(Failure::broken(format!(

@@ -2,7 +2,7 @@
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
-use hyper::header::{CONNECTION, HeaderMap, UPGRADE};
+use hyper::header::{AUTHORIZATION, CONNECTION, HeaderMap, UPGRADE};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
@@ -31,6 +31,8 @@ pub struct Handshake {
     pub path: String,
     /// The same as it is sent.
     pub target: String,
+    /// The token, if it is sent in a header field. No flow shows that: `path` has the token where the contract wants it.
+    pub bearer: Option<String>,
     /// What the server's errors look like.
     pub errors: ErrorShape,
     /// Header fields besides those of every upgrade.
@@ -122,6 +124,9 @@ fn request(
         .header(UPGRADE, "websocket")
         .header("sec-websocket-version", "13")
         .header("sec-websocket-key", key);
+    if let Some(token) = &handshake.bearer {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
     for (name, value) in &handshake.headers {
         request = request.header(name, value);
     }
@@ -238,6 +243,7 @@ mod tests {
             endpoint: Endpoint::http(address),
             path: "/ws".into(),
             target: "/ws".into(),
+            bearer: None,
             errors: ErrorShape::default(),
             headers: Vec::new(),
         };

@@ -6,10 +6,12 @@
 //! - `read`: the file, checked
 //! - `image`: an image, as a profile names it
 //! - `template`: values of a run in commands and environments
+//! - `wire`: the contract's requests as the system has them
 
 mod image;
 mod read;
 pub(crate) mod template;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +27,7 @@ use crate::fixture::FixtureError;
 use crate::system::Runtime;
 use crate::token::Key;
 pub use image::{Image, ImageName};
+pub use wire::{TokenIn, Upgrade};
 
 /// What to verify, and how to start or reach it.
 #[derive(Clone, Debug)]
@@ -39,8 +42,10 @@ pub struct Profile {
     pub websocket: Option<Service>,
     /// The API gateway, unless it is left out.
     pub gateway: Option<Service>,
-    /// Where the websocket service is asked for an upgrade.
+    /// Where the websocket service is asked for an upgrade; `{user_id}` in it is who asks.
     pub path: String,
+    /// Where it looks for the token.
+    pub token_in: TokenIn,
     /// Where the gateway's WebSocket was, which is gone, with `{client_id}` in it.
     pub legacy_path: String,
     /// What the gateway's errors look like.

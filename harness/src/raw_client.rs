@@ -6,8 +6,9 @@ use tokio::time::timeout;
 
 use crate::breach::Breaks;
 use crate::client::{PATIENCE, may_mean};
-use crate::endpoint::{Endpoint, Stream};
+use crate::endpoint::Stream;
 use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
+use crate::handshake::Handshake;
 use crate::scenario::{Failure, Outcome, ensure};
 
 const TEXT: u8 = 0x1;
@@ -36,25 +37,30 @@ pub struct Farewell {
 }
 
 impl RawClient {
-    /// Upgrades a connection to `path`, which is sent as `target`, at `endpoint`; anything but `101` breaks the contract.
+    /// Sends `handshake`, without its header fields; anything but `101` breaks the contract.
     pub(crate) async fn connect(
         name: String,
-        endpoint: &Endpoint,
-        path: String,
-        target: &str,
+        handshake: &Handshake,
         recorder: Recorder,
     ) -> Outcome<Self> {
+        let Handshake {
+            endpoint, target, ..
+        } = handshake;
         let no_upgrade = |error: std::io::Error| {
             Failure::System(format!("{endpoint} gave {name} no answer: {error}"))
         };
         let host = endpoint.authority();
+        let token = handshake.bearer.as_ref();
+        let token = token.map_or_else(String::new, |token| {
+            format!("authorization: Bearer {token}\r\n")
+        });
         let request = format!(
             "GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{token}\r\n"
         );
         recorder.push(Entry::Request(Request {
             method: "GET (upgrade)".into(),
-            path,
+            path: handshake.path.clone(),
             headers: Vec::new(),
             body: Body::Empty,
         }));

@@ -286,8 +286,8 @@ pub(crate) async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outc
             Err(Failure::Broken(breaches)) => {
                 let words = breaches.first().map_or("", Breach::words);
                 Err(Failure::System(format!(
-                    "the websocket service does not upgrade a connection with a good token: {words}; check `url` and \
-                     `path` of [websocket] in the profile"
+                    "the websocket service does not upgrade a connection with a good token: {words}; check `url`, \
+                     `path` and `token_in` of [websocket] in the profile"
                 )))
             }
             Err(failure) => Err(failure),
@@ -315,8 +315,8 @@ fn ended(client: &Client, words: &str) -> Failure {
             format!("the websocket service refuses a good token: {words}; {ADVICE}")
         }
         _ => format!(
-            "the websocket service does not keep a good connection: {words}; check `url` and `path` of [websocket] in the \
-             profile"
+            "the websocket service does not keep a good connection: {words}; check `url`, `path` and `token_in` of \
+             [websocket] in the profile"
         ),
     })
 }

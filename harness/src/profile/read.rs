@@ -1,137 +1,24 @@
 //! The file, checked: what is wrong with it is said before anything starts.
+//!
+//! - `file`: the file as it is written
+//! - `part`: one part's section
 
-use std::collections::BTreeMap;
+mod file;
+mod part;
+
 use std::fs;
-use std::num::NonZeroU16;
 use std::path::Path;
 
 use jsonwebtoken::Algorithm;
-use serde::Deserialize;
 
 use super::template;
-use super::{Capability, Image, NO_SERVICES, Profile, Ready, Service, Source, StandInPorts};
-use crate::backplane;
+use super::{NO_SERVICES, Profile, Service, Source};
 use crate::data;
-use crate::endpoint::{Endpoint, Trust, of_scheme};
 use crate::error_shape::ErrorShape;
 use crate::fixture::{FixtureError, nearest, with_suggestion};
 use crate::token::Key;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    redis: Option<Redis>,
-    websocket: Option<Websocket>,
-    gateway: Option<Gateway>,
-    standins: Option<StandInPorts>,
-    token: Token,
-    #[serde(default)]
-    backplane: Backplane,
-    ca_file: Option<String>,
-    #[serde(default)]
-    lacks: Vec<Capability>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Redis {
-    url: Option<String>,
-    command: Option<Vec<String>>,
-    image: Option<String>,
-    port: Option<NonZeroU16>,
-    arguments: Option<Vec<String>>,
-    #[serde(default)]
-    environment: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Websocket {
-    url: Option<String>,
-    command: Option<Vec<String>>,
-    image: Option<String>,
-    port: Option<NonZeroU16>,
-    arguments: Option<Vec<String>>,
-    #[serde(default)]
-    environment: BTreeMap<String, String>,
-    #[serde(default = "healthz")]
-    ready: String,
-    #[serde(default = "ws")]
-    path: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Gateway {
-    url: Option<String>,
-    command: Option<Vec<String>>,
-    image: Option<String>,
-    port: Option<NonZeroU16>,
-    arguments: Option<Vec<String>>,
-    #[serde(default)]
-    environment: BTreeMap<String, String>,
-    #[serde(default = "healthz")]
-    ready: String,
-    #[serde(default = "ws_v1_status")]
-    legacy_path: String,
-    error: Option<GatewayError>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GatewayError {
-    code: String,
-    message: Option<String>,
-    correlation_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Token {
-    issuer: String,
-    audience: String,
-    #[serde(default = "hs256")]
-    algorithm: String,
-    secret: Option<String>,
-    key_file: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Backplane {
-    #[serde(default = "ws_user_id")]
-    channel: String,
-    publish: Option<Vec<String>>,
-}
-
-impl Default for Backplane {
-    fn default() -> Self {
-        Self {
-            channel: ws_user_id(),
-            publish: None,
-        }
-    }
-}
-
-fn ws_user_id() -> String {
-    "ws:{user_id}".to_owned()
-}
-
-fn healthz() -> String {
-    "/healthz".to_owned()
-}
-
-fn ws() -> String {
-    "/ws".to_owned()
-}
-
-fn ws_v1_status() -> String {
-    "/ws/v1/status/{client_id}".to_owned()
-}
-
-fn hs256() -> String {
-    "HS256".to_owned()
-}
+use file::{File, GatewayError, Token};
+use part::Part;
 
 impl Profile {
     /// The profile in the file `path`, which messages call `name`.
@@ -171,19 +58,6 @@ struct Text<'a> {
     text: &'a str,
 }
 
-/// What the sections of all parts have.
-struct Part<'a> {
-    section: &'static str,
-    url: Option<String>,
-    command: Option<Vec<String>>,
-    image: Option<String>,
-    port: Option<NonZeroU16>,
-    arguments: Option<Vec<String>>,
-    environment: BTreeMap<String, String>,
-    ready: String,
-    trust: Option<&'a Trust>,
-}
-
 impl Text<'_> {
     fn profile(&self, file: File, folder: &Path) -> Result<Profile, FixtureError> {
         let trust = self.trust(&file, folder)?;
@@ -210,13 +84,16 @@ impl Text<'_> {
         let path = file
             .websocket
             .as_ref()
-            .map_or_else(ws, |part| part.path.clone());
+            .map_or_else(file::ws, |part| part.path.clone());
         if !path.starts_with('/') || path.contains('?') {
             let problem = format!("a path begins with / and has no query; it is {path:?}");
             return Err(self.wrong("websocket", "path", problem));
         }
-        let legacy_path =
-            (file.gateway.as_ref()).map_or_else(ws_v1_status, |part| part.legacy_path.clone());
+        self.check_names(&path, &["user_id"])?;
+        let token_in = file.websocket.as_ref().map(|part| part.token_in);
+        let token_in = token_in.unwrap_or_default();
+        let legacy_path = (file.gateway.as_ref())
+            .map_or_else(file::ws_v1_status, |part| part.legacy_path.clone());
         if !legacy_path.starts_with('/') || legacy_path.contains('?') {
             let problem = format!("a path begins with / and has no query; it is {legacy_path:?}");
             return Err(self.wrong("gateway", "legacy_path", problem));
@@ -257,6 +134,7 @@ impl Text<'_> {
             websocket: websocket.transpose()?,
             gateway: gateway.transpose()?,
             path,
+            token_in,
             legacy_path,
             errors,
             standins: file.standins,
@@ -307,16 +185,14 @@ impl Text<'_> {
                 let problem = "a part at a url checks tokens with a secret of its own: give it as secret of [token]";
                 return Err(self.wrong(section, "url", problem));
             }
-            if profile.redis.is_none() {
-                let templates = part.environment.values().chain(part.source.arguments());
-                let mut names = templates.flat_map(|template| template::names(template));
-                if let Some(name) = names.find(|name| name.starts_with("redis_")) {
-                    let problem = format!(
-                        "{{{name}}}: there is no Redis that the harness knows of; give [redis] its url, or the service the \
-                         address itself"
-                    );
-                    return Err(self.wrong(section, "environment", problem));
-                }
+            if profile.redis.is_none()
+                && let Some((key, name)) = redis_value(part)
+            {
+                let problem = format!(
+                    "{{{name}}}: there is no Redis that the harness knows of; give [redis] its url, or the service the \
+                     address itself"
+                );
+                return Err(self.wrong(section, key, problem));
             }
             let templates = part.environment.values();
             let uses_secret = templates
@@ -352,151 +228,6 @@ impl Text<'_> {
             return Err(self.wrong("backplane", "channel", problem));
         }
         Ok(())
-    }
-
-    fn service(&self, part: Part<'_>) -> Result<Service, FixtureError> {
-        let section = part.section;
-        if part.image.is_none() {
-            for (key, given) in [
-                ("port", part.port.is_some()),
-                ("arguments", part.arguments.is_some()),
-            ] {
-                if given {
-                    let problem =
-                        "is of an image's container, and the part has no `image`: leave it out";
-                    return Err(self.wrong(section, key, problem));
-                }
-            }
-        }
-        let source = match (part.url, part.command, part.image) {
-            (None, None, None) => Source::Own,
-            (Some(_), None, None) if !part.environment.is_empty() => {
-                let problem =
-                    "a part at a url is not started here, so it gets no environment: leave it out";
-                return Err(self.wrong(section, "environment", problem));
-            }
-            (Some(url), None, None) => Source::Url(self.endpoint(section, &url, part.trust)?),
-            (None, Some(command), None) if command.first().is_none_or(String::is_empty) => {
-                let problem = "a command is the program and its arguments, as in [\"python3\", \"service.py\"]";
-                return Err(self.wrong(section, "command", problem));
-            }
-            (None, Some(command), None) => Source::Command(command),
-            (None, None, Some(name)) => Source::Image(Image {
-                name: name
-                    .parse()
-                    .map_err(|problem: String| self.wrong(section, "image", problem))?,
-                port: part.port,
-                arguments: part.arguments,
-            }),
-            (url, _, _) => {
-                let key = if url.is_some() { "url" } else { "command" };
-                let problem = "a part has one of `image`, `command` and `url`: keep one";
-                return Err(self.wrong(section, key, problem));
-            }
-        };
-        let arguments = source.arguments();
-        for template in part.environment.values().chain(arguments) {
-            self.check_names(template, &template::NAMES)?;
-        }
-        if matches!(source, Source::Command(_)) {
-            let mut templates = part.environment.values().chain(arguments);
-            if !templates.any(|t| template::names(t).any(|name| name == "port")) {
-                let problem = "nothing tells the part where to listen: {port} belongs into its command or environment";
-                return Err(self.wrong(section, "command", problem));
-            }
-        }
-        let ready = match part.ready.as_str() {
-            "tcp" => Ready::Tcp,
-            path if path.starts_with('/') => Ready::Path(path.to_owned()),
-            other => {
-                let problem =
-                    format!("ready is a path, as in \"/healthz\", or \"tcp\"; it is {other:?}");
-                return Err(self.wrong(section, "ready", problem));
-            }
-        };
-        Ok(Service {
-            source,
-            environment: part.environment,
-            ready,
-        })
-    }
-
-    /// Whose certificates are believed, if a url asks for TLS.
-    fn trust(&self, file: &File, folder: &Path) -> Result<Option<Trust>, FixtureError> {
-        let urls = [
-            file.redis.as_ref().and_then(|part| part.url.as_ref()),
-            file.websocket.as_ref().and_then(|part| part.url.as_ref()),
-            file.gateway.as_ref().and_then(|part| part.url.as_ref()),
-        ];
-        let tls = urls.into_iter().flatten().any(|url| {
-            let scheme = url.split(':').next().unwrap_or_default();
-            of_scheme(&scheme.to_lowercase()).is_some_and(|(tls, _)| tls)
-        });
-        let wrong = |problem: String| self.wrong("", "ca_file", problem);
-        let authority = match &file.ca_file {
-            Some(_) if !tls => {
-                return Err(wrong(
-                    "no url begins with wss, https or rediss: leave it out".to_owned(),
-                ));
-            }
-            Some(path) => {
-                let read = fs::read(folder.join(path));
-                Some(read.map_err(|error| wrong(format!("{path} cannot be read: {error}")))?)
-            }
-            None => None,
-        };
-        if !tls {
-            return Ok(None);
-        }
-        let path = file.ca_file.as_deref().unwrap_or_default();
-        Trust::of_system_and(authority.as_deref())
-            .map(Some)
-            .map_err(|problem| wrong(format!("{path} {problem}")))
-    }
-
-    /// What a part's url leads to. No message repeats a url: it may hold a password.
-    fn endpoint(
-        &self,
-        section: &str,
-        url: &str,
-        trust: Option<&Trust>,
-    ) -> Result<Endpoint, FixtureError> {
-        let wrong = |problem: String| self.wrong(section, "url", problem);
-        let parsed =
-            reqwest::Url::parse(url).map_err(|error| wrong(format!("is no URL: {error}")))?;
-        let (schemes, example): (&[&str], &str) = match section {
-            "redis" => (&["redis", "rediss"], "redis://host:6379"),
-            "websocket" => (&["ws", "wss", "http", "https"], "ws://host:8080"),
-            _ => (&["http", "https"], "http://host:4001"),
-        };
-        let scheme = parsed.scheme();
-        if !schemes.contains(&scheme) {
-            return Err(wrong(format!(
-                "the scheme is {scheme}; it should be as in {example}"
-            )));
-        }
-        let Some(endpoint) = Endpoint::of_url(&parsed, trust) else {
-            return Err(wrong(format!(
-                "names no host; it should be as in {example}"
-            )));
-        };
-        if section == "redis" {
-            return match backplane::settings(url) {
-                Ok(_) => Ok(endpoint),
-                Err(error) => Err(wrong(format!("is no URL of a Redis: {error}"))),
-            };
-        }
-        if parsed.path() != "/" || parsed.query().is_some() {
-            let place = if section == "websocket" {
-                "; the path is a key of its own"
-            } else {
-                ""
-            };
-            return Err(wrong(format!(
-                "has a path or a query; it should be as in {example}{place}"
-            )));
-        }
-        Ok(endpoint)
     }
 
     fn key(&self, token: &Token, folder: &Path) -> Result<(Algorithm, Option<Key>), FixtureError> {
@@ -654,6 +385,21 @@ impl Text<'_> {
         let before = self.text.get(..offset).unwrap_or_default();
         format!(":{}", 1 + before.matches('\n').count())
     }
+}
+
+/// The first value of Redis that `part` asks for, and the key that it does it with.
+fn redis_value(part: &Service) -> Option<(&'static str, &str)> {
+    let of_arguments = match part.source {
+        Source::Command(_) => "command",
+        _ => "arguments",
+    };
+    let environment = part.environment.values().map(|text| ("environment", text));
+    let arguments = part.source.arguments().iter();
+    let arguments = arguments.map(|text| (of_arguments, text));
+    let mut names = environment
+        .chain(arguments)
+        .flat_map(|(key, text)| template::names(text).map(move |name| (key, name)));
+    names.find(|(_, name)| name.starts_with("redis_"))
 }
 
 #[cfg(test)]

@@ -125,7 +125,10 @@ impl Stage {
     async fn exchange(&self, service: Service, call: &Call) -> Outcome<Reply> {
         let endpoint = self.endpoint(service)?;
         let on_the_wire = Call {
-            path: self.0.system.target(service, &call.path),
+            path: match service {
+                Service::Gateway => self.0.system.profile().gateway_target(&call.path),
+                Service::Websocket => call.path.clone(),
+            },
             ..call.clone()
         };
         let mut reply = on_the_wire.send(&self.0.lines.http, &endpoint).await?;

@@ -7,9 +7,9 @@ use super::{Stage, User, fence_of};
 use crate::client::{Client, PATIENCE};
 use crate::flow::{Actor, Frame, Recorder};
 use crate::handshake::{Answer, Handshake, Socket, shake_hands};
+use crate::profile::Upgrade;
 use crate::raw_client::RawClient;
 use crate::scenario::{Failure, Outcome, ensure};
-use crate::system::Part;
 
 impl Stage {
     /// Connects `user` with a good token; anything but `101` breaks the contract.
@@ -31,7 +31,7 @@ impl Stage {
         user: &User,
     ) -> Outcome<Client> {
         let (name, offered, recorder) = self.client_lane(user);
-        let stream = self.upgraded(path, headers, &name, &recorder).await?;
+        let stream = self.upgraded(user, path, headers, &name, &recorder).await?;
         let mut state = self.lock();
         let promise = (offered, state.ledger.len());
         let client = start_client(&name, user, promise, stream, recorder);
@@ -43,9 +43,8 @@ impl Stage {
     pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
         let (name, _, recorder) = self.client_lane(user);
         let path = format!("/ws?token={}", self.token(user));
-        let endpoint = self.0.system.endpoint(Part::WebsocketService)?;
-        let target = self.0.system.target(Service::Websocket, &path);
-        RawClient::connect(name, &endpoint, path, &target, recorder).await
+        let handshake = self.handshake_as(user, &path, Vec::new())?;
+        RawClient::connect(name, &handshake, recorder).await
     }
 
     /// Waits until `user` may have one more connection: tries, unseen by the flow, until one is served.
@@ -55,7 +54,9 @@ impl Stage {
             let recorder = Recorder::default();
             let path = format!("/ws?token={}", self.token(user));
             let name = format!("{}, trying,", user.name);
-            let stream = self.upgraded(&path, Vec::new(), &name, &recorder).await?;
+            let stream = self
+                .upgraded(user, &path, Vec::new(), &name, &recorder)
+                .await?;
             let client = start_client(&name, user, (0, 0), stream, recorder);
             // One that is refused is closed at once, and may be before the ping is sent.
             let served =
@@ -78,27 +79,38 @@ impl Stage {
         path: &str,
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
-        self.upgrade(Service::Gateway, name, path, headers).await
+        let handshake = Handshake {
+            endpoint: self.endpoint(Service::Gateway)?,
+            path: path.to_owned(),
+            target: self.0.system.profile().gateway_target(path),
+            bearer: None,
+            errors: self.errors(Service::Gateway),
+            headers,
+        };
+        self.upgrade(Service::Gateway, name, &handshake).await
     }
 
-    /// The same at the websocket service, for requests that it should refuse.
+    /// The same at the websocket service, as `user`, for requests that it should refuse.
     pub async fn upgrade_at_websocket_service(
         &self,
         name: &str,
+        user: &User,
         path: &str,
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
-        self.upgrade(Service::Websocket, name, path, headers).await
+        let handshake = self.handshake_as(user, path, headers)?;
+        self.upgrade(Service::Websocket, name, &handshake).await
     }
 
     async fn upgraded(
         &self,
+        user: &User,
         path: &str,
         headers: Vec<(String, String)>,
         name: &str,
         recorder: &Recorder,
     ) -> Outcome<Socket> {
-        let handshake = self.handshake(Service::Websocket, path, headers)?;
+        let handshake = self.handshake_as(user, path, headers)?;
         match self
             .shake_hands(Service::Websocket, &handshake, recorder)
             .await?
@@ -132,18 +144,21 @@ impl Stage {
         (name, offered, recorder)
     }
 
-    /// An upgrade request of `path`, which is the contract's: a profile may name another one for the wire.
-    pub(crate) fn handshake(
+    /// An upgrade request of `path` at the websocket service, which is the contract's: what goes over the wire is as the
+    /// profile has it for `user`.
+    pub(crate) fn handshake_as(
         &self,
-        service: Service,
+        user: &User,
         path: &str,
         headers: Vec<(String, String)>,
     ) -> Outcome<Handshake> {
+        let Upgrade { target, bearer } = self.0.system.profile().upgrade(path, &user.id);
         Ok(Handshake {
-            endpoint: self.endpoint(service)?,
+            endpoint: self.endpoint(Service::Websocket)?,
             path: path.to_owned(),
-            target: self.0.system.target(service, path),
-            errors: self.errors(service),
+            target,
+            bearer,
+            errors: self.errors(Service::Websocket),
             headers,
         })
     }
@@ -152,12 +167,10 @@ impl Stage {
         &self,
         service: Service,
         name: &str,
-        path: &str,
-        headers: Vec<(String, String)>,
+        handshake: &Handshake,
     ) -> Outcome<Answer> {
         let recorder = self.lane(name, Actor::Caller);
-        let handshake = self.handshake(service, path, headers)?;
-        self.shake_hands(service, &handshake, &recorder).await
+        self.shake_hands(service, handshake, &recorder).await
     }
 
     /// Shakes hands and holds the answer against the contract.

@@ -39,7 +39,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use contract::rules;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -64,8 +63,6 @@ pub use stock::Stock;
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
 const READY_INTERVAL: Duration = Duration::from_millis(15);
-/// Where the gateway's WebSocket was, before the client's id.
-const LEGACY: &str = "/ws/v1/status/";
 /// How long one of its answers may take.
 const READY_DEADLINE: Duration = Duration::from_secs(5);
 /// How long an engine may take to close a connection that no container accepts: by then a new one has been refused.
@@ -195,22 +192,6 @@ impl System {
     /// The channel that backend services publish to for the user with this id (contract, Backplane).
     pub fn channel(&self, user_id: &str) -> String {
         template::fill(&self.profile.channel, &[("user_id", user_id.to_owned())])
-    }
-
-    /// The contract's `path` of `service` as this system has it.
-    pub fn target(&self, service: rules::Service, path: &str) -> String {
-        let elsewhere = match service {
-            rules::Service::Websocket => path.strip_prefix("/ws").map(|rest| {
-                let path = self.profile.path.trim_end_matches('/');
-                format!("{path}{rest}")
-            }),
-            rules::Service::Gateway => path.strip_prefix(LEGACY).map(|rest| {
-                let (client, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
-                let values = [("client_id", client.to_owned())];
-                template::fill(&self.profile.legacy_path, &values) + query
-            }),
-        };
-        elsewhere.unwrap_or_else(|| path.to_owned())
     }
 
     /// Takes everything down and returns when it is gone. A second call does nothing.

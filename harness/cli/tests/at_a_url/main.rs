@@ -2,11 +2,13 @@
 //!
 //! - `dialect`: a gateway with other errors than the contract's
 //! - `fake`: services that misbehave
+//! - `legacy`: an old websocket service, with its user in the path and the token in a header field
 //! - `tls`: TLS in front of a service that has none
 //! - `verify`: the command line, run with a profile
 
 mod dialect;
 mod fake;
+mod legacy;
 mod tls;
 mod verify;
 
@@ -15,7 +17,7 @@ use harness::system::{RedisServer, Runtime, Settings, Stock, System};
 use rstest::rstest;
 
 use fake::Fake;
-use verify::verify;
+use verify::{compare, verify};
 
 const TOKEN: &str =
     "[token]\nissuer = \"huleedu-identity-service\"\naudience = \"huleedu-platform\"\n";
@@ -166,6 +168,53 @@ async fn a_gateway_with_errors_of_another_shape_is_judged_on_status_and_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_old_system_with_the_legacy_endpoint_says_the_same_as_the_new_one() {
+    let system = reference().await;
+    let [websocket, ..] = authorities(&system);
+    let requests = legacy::Requests::default();
+    let port = legacy::serve(websocket.clone(), requests.clone()).await;
+    let profile = |at: &str, keys: &str| {
+        let redis = system.redis().unwrap().url();
+        let rest = format!("{keys}{}", token_of(&system));
+        of_websocket(&format!("ws://{at}"), "/healthz", redis, &rest)
+    };
+    let legacy = "path = \"/ws/v1/status/{user_id}\"\ntoken_in = \"header\"\n";
+    let old = profile(&format!("127.0.0.1:{port}"), legacy);
+    let new = profile(&websocket, "");
+    let filters = ["notifications/events", "notifications/tokens/none"];
+    let compared = compare(&old, &new, &filters).await;
+    assert_eq!(compared.status, 0, "{compared:?}");
+    let lines: Vec<&str> = compared.printed.lines().filter(|l| !l.is_empty()).collect();
+    let [same] = lines.as_slice() else {
+        panic!("all should be the same: {compared:#?}");
+    };
+    let sentence = "the same for clients, and as the contract says";
+    assert!(same.ends_with(sentence), "{compared:?}");
+
+    let requests = requests.all();
+    let asks = |line: &str| line.starts_with("GET /ws/v1/status/") && !line.contains("token");
+    let upgrades = requests.iter().filter(|request| asks(&request[0]));
+    let with_token = |request: &&Vec<String>| {
+        let mut fields = request.iter();
+        fields.any(|field| field.to_lowercase().starts_with("authorization: bearer ey"))
+    };
+    let (good, missing): (Vec<_>, Vec<_>) = upgrades.partition(with_token);
+    assert!(good.len() > 10, "{requests:#?}");
+    assert_eq!(missing.len(), 1, "{requests:#?}");
+    assert!(
+        !requests.iter().any(|r| r[0].starts_with("GET /ws?")),
+        "{requests:#?}"
+    );
+
+    let verified = verify(&profile(&format!("127.0.0.1:{port}"), ""), &[], &filters).await;
+    verified.is_one_message(
+        "the websocket service does not upgrade a connection with a good token: probe/1 should have got 101 and got 404; \
+         check `url`, `path` and `token_in` of [websocket] in the profile",
+    );
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_is_not_believed_is_told() {
     let (authority, another) = (tls::Authority::new(), tls::Authority::new());
     let port = authority.serve("127.0.0.1:1".to_owned()).await;
@@ -216,28 +265,28 @@ async fn the_wrong_one_of_two_schemes_is_told(#[case] scheme: &str, #[case] mess
 #[case::answers_500(
     Fake::Status500,
     "the websocket service does not upgrade a connection with a good token: probe/1 should have got 101 and got 500; \
-     check `url` and `path` of [websocket] in the profile"
+     check `url`, `path` and `token_in` of [websocket] in the profile"
 )]
 #[case::closes_at_once(
     Fake::Closes,
     "the websocket service does not upgrade a connection with a good token: the answer to the upgrade of \
-     /ws?token=<token:probe> is no handshake: connection closed before message completed; check `url` and `path` \
+     /ws?token=<token:probe> is no handshake: connection closed before message completed; check `url`, `path` and `token_in` \
      of [websocket] in the profile"
 )]
 #[case::garbage(
     Fake::Garbage,
     "the websocket service does not upgrade a connection with a good token: the answer to the upgrade of \
-     /ws?token=<token:probe> is no handshake: invalid HTTP version parsed; check `url` and `path` of [websocket] in the profile"
+     /ws?token=<token:probe> is no handshake: invalid HTTP version parsed; check `url`, `path` and `token_in` of [websocket] in the profile"
 )]
 #[case::never_answers(
     Fake::Silent,
     "the websocket service does not upgrade a connection with a good token: no answer to the upgrade of \
-     /ws?token=<token:probe> in 10 s; check `url` and `path` of [websocket] in the profile"
+     /ws?token=<token:probe> in 10 s; check `url`, `path` and `token_in` of [websocket] in the profile"
 )]
 #[case::garbage_after_101(
     Fake::UpgradesThenGarbage,
     "the websocket service does not keep a good connection: the connection failed: WebSocket protocol error: Encountered \
-     invalid opcode: 15; check `url` and `path` of [websocket] in the profile"
+     invalid opcode: 15; check `url`, `path` and `token_in` of [websocket] in the profile"
 )]
 #[case::sends_nothing_after_101(
     Fake::UpgradesThenSilent,
@@ -247,7 +296,7 @@ async fn the_wrong_one_of_two_schemes_is_told(#[case] scheme: &str, #[case] mess
 #[case::closes_after_101(
     Fake::UpgradesThenCloses,
     "the websocket service does not keep a good connection: the connection failed: WebSocket protocol error: Connection \
-     reset without closing handshake; check `url` and `path` of [websocket] in the profile"
+     reset without closing handshake; check `url`, `path` and `token_in` of [websocket] in the profile"
 )]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_websocket_service_that_is_none_is_told(#[case] fake: Fake, #[case] message: &str) {
@@ -408,7 +457,7 @@ async fn the_port_of_another_part_is_told() {
     let verified = verify(&profile, &[], &[]).await;
     verified.is_one_message(
         "the websocket service does not upgrade a connection with a good token: probe/1 should have got 101 and got 404; \
-         check `url` and `path` of [websocket] in the profile",
+         check `url`, `path` and `token_in` of [websocket] in the profile",
     );
     system.stop().await;
 }

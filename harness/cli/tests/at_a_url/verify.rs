@@ -21,13 +21,26 @@ pub struct Verified {
 
 /// Runs `cargo verify` with the profile `p.toml`, beside which `files` are.
 pub async fn verify(profile: &str, files: &[(&str, &str)], filters: &[&str]) -> Verified {
+    let files: Vec<_> = files.iter().copied().chain([("p.toml", profile)]).collect();
+    let arguments = [&["--system", "p.toml"], filters].concat();
+    run(&arguments, &files).await
+}
+
+/// Runs `cargo verify compare` with two profiles.
+pub async fn compare(old: &str, new: &str, filters: &[&str]) -> Verified {
+    let profiles = ["compare", "--old", "old.toml", "--new", "new.toml"];
+    let files = [("old.toml", old), ("new.toml", new)];
+    run(&[&profiles, filters].concat(), &files).await
+}
+
+async fn run(arguments: &[&str], files: &[(&str, &str)]) -> Verified {
     let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files.iter().chain([&("p.toml", profile)]) {
+    for (name, text) in files {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
     let run = Command::new(env!("CARGO_BIN_EXE_notifications"))
-        .args(["verify", "--system", "p.toml"])
-        .args(filters)
+        .arg("verify")
+        .args(arguments)
         .current_dir(folder.path())
         .env_remove("HARNESS_RUNTIME")
         .stdin(Stdio::null())

@@ -118,6 +118,14 @@ fn wrong(text: &str) -> String {
     "[websocket]\npath = \"ws\"",
     "p.toml:2: [websocket] path: a path begins with / and has no query; it is \"ws\""
 )]
+#[case::path_of_somebody(
+    "[websocket]\npath = \"/ws/{user}\"",
+    "p.toml:2: {user} stands for nothing; did you mean {user_id}?"
+)]
+#[case::token_nowhere(
+    "[websocket]\ntoken_in = \"headers\"",
+    "p.toml:2: unknown variant `headers`, expected `query` or `header`; did you mean `header`?"
+)]
 #[case::channel(
     "[websocket]\n[backplane]\nchannel = \"ws:{user}\"",
     "p.toml:3: [backplane] channel: a channel holds {user_id} once and no other name in braces; it is \"ws:{user}\""
@@ -165,6 +173,19 @@ fn wrong(text: &str) -> String {
     "p.toml:2: [standins]: the stand-ins have fixed ports only for a gateway at a url: leave the section out"
 )]
 #[case::good("[websocket]", "nothing")]
+#[case::legacy_endpoint(
+    "[websocket]\npath = \"/ws/v1/status/{user_id}\"\ntoken_in = \"header\"",
+    "nothing"
+)]
+#[case::gateway_alone(
+    "[gateway]\nurl = \"http://h\"",
+    "p.toml:2: [gateway] url: a part at a url checks tokens with a secret of its own: give it as secret of [token]"
+)]
+#[case::redis_of_no_image(
+    "[websocket]\nimage = \"x\"\narguments = [\"{redis_url}\"]\n[backplane]\npublish = [\"x\", \"{channel}\"]",
+    "p.toml:3: [websocket] arguments: {redis_url}: there is no Redis that the harness knows of; give [redis] its url, or \
+     the service the address itself"
+)]
 #[case::image(
     "[websocket]\nimage = \"x:1\"\nport = 80\narguments = [\"{origin}\"]",
     "nothing"
