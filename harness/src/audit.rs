@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use contract::rules::{Call, Reply, Service};
+use contract::rules::{About, Call, Reply, Service};
 use contract::{Rules, Violation};
 use serde_json::Value;
 
@@ -110,7 +110,7 @@ impl Audit {
             Err(error) => vec![Violation {
                 pointer: String::new(),
                 problem: format!("is no JSON: {error}"),
-                field: None,
+                about: About::Content,
             }],
         };
         self.note(&format!("a text that {client} received"), found, &[]);
@@ -169,13 +169,14 @@ impl Audit {
         &self.exercised
     }
 
-    /// Enters what was `found`. It breaks one of `promises`, unless the contract's header field of that name says which.
+    /// Enters what was `found`. Content breaks one of `promises`, a header field the promise that it is for.
     fn note(&mut self, what: &str, found: Vec<Violation>, promises: &[&'static str]) {
         let breaches = found.into_iter().map(|violation| {
             let words = format!("{what}: {violation}");
-            match violation.field.as_deref() {
-                Some(name) => Breach::of(words, header_promises(name).iter().copied()),
-                None => Breach::of(words, promises.iter().copied()),
+            match &violation.about {
+                About::Field(name) => Breach::of(words, header_promises(name).iter().copied()),
+                About::Content => Breach::of(words, promises.iter().copied()),
+                About::Exchange => Breach::new(words),
             }
         });
         self.violations.extend(breaches);

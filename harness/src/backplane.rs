@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError};
+use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisConnectionInfo, RedisError};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
@@ -34,6 +34,9 @@ pub(crate) enum Backplane {
 
 /// A message on its way, and its channel.
 pub(crate) type Publication = (String, Vec<u8>);
+
+/// Whose turn it is to publish.
+pub(crate) type Turn = tokio::sync::Mutex<()>;
 
 /// Why Redis cannot be used.
 enum Trouble {
@@ -70,14 +73,30 @@ impl Backplane {
         Ok(())
     }
 
-    /// Publishes `messages`, in order.
-    pub async fn publish(&self, messages: &[Publication]) -> Outcome {
+    /// From here on publishes over `connection`, if it is by a connection at all.
+    pub fn publish_at(&self, connection: MultiplexedConnection) {
+        if let Self::Redis(shared) = self {
+            *shared.lock().unwrap_or_else(PoisonError::into_inner) = connection;
+        }
+    }
+
+    /// Sends one command to Redis, past any proxy; what it answers is nobody's business.
+    pub async fn tell(&self, command: &Cmd) -> Outcome {
+        let Self::Redis(shared) = self else {
+            let words = "Redis was to be told something, and cannot be reached: the scenario should say its needs";
+            return Err(Failure::Bug(words.to_owned()));
+        };
+        let told = command.exec_async(&mut open(shared)).await;
+        told.map_err(|error| Failure::System(format!("Redis refused a command: {error}")))
+    }
+
+    /// Publishes `messages`, in order, and after those whose publisher had `turn` before.
+    pub async fn publish(&self, messages: &[Publication], turn: &Turn) -> Outcome {
         let mut redis = match self {
-            Self::Redis(shared) => {
-                let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                shared.clone()
-            }
+            // A connection keeps the order by itself.
+            Self::Redis(shared) => open(shared),
             Self::Command(publisher) => {
+                let _turn = turn.lock().await;
                 for message in messages {
                     publisher.publish(message).await?;
                 }
@@ -98,6 +117,11 @@ impl Backplane {
             .map(|_| ())
             .map_err(|error| Failure::System(format!("Redis did not take a message: {error}")))
     }
+}
+
+fn open(shared: &Mutex<MultiplexedConnection>) -> MultiplexedConnection {
+    let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.clone()
 }
 
 /// A connection to the system's Redis as soon as it answers; one that somebody else started has to at once.

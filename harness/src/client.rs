@@ -1,5 +1,6 @@
 //! A WebSocket client that records what it sees.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,12 +10,14 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::breach::Breaks;
 use crate::flow::{Entry, Frame, Recorder};
 use crate::handshake::Socket;
+use crate::ledger::End;
 use crate::scenario::{Failure, Outcome, ensure};
 
 /// The longest that a wait lasts: what has not come by then counts as not delivered. Nothing waits that long in a system
@@ -36,15 +39,19 @@ struct Inner {
     promised: usize,
     recorder: Recorder,
     seen: Arc<Seen>,
-    sink: tokio::sync::Mutex<SplitSink<Socket, Message>>,
+    sink: Arc<Sink>,
     reader: JoinHandle<()>,
 }
 
+/// Where messages are sent; nowhere once the connection has ended, so that its socket is closed.
+type Sink = tokio::sync::Mutex<Option<SplitSink<Socket, Message>>>;
+
 /// What the reader has seen so far.
-#[derive(Default)]
 struct Seen {
     state: Mutex<State>,
     changed: Notify,
+    /// How many messages the stage has published.
+    published: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -58,6 +65,10 @@ struct State {
     ended: Option<String>,
     /// Whether the scenario closes the connection, or expects the server to.
     closing: bool,
+    /// Whether the scenario closes it.
+    left: bool,
+    /// How many messages had been published when the end was seen, or begun by the scenario.
+    over: Option<usize>,
 }
 
 impl Client {
@@ -68,21 +79,28 @@ impl Client {
         (offered, promised): (usize, usize),
         stream: Socket,
         recorder: Recorder,
+        published: Arc<AtomicUsize>,
         is_fence: impl Fn(&[u8]) -> bool + Send + 'static,
     ) -> Self {
         let (sink, mut stream) = stream.split();
-        let seen = Arc::new(Seen::default());
-        let sees = Arc::clone(&seen);
+        let seen = Arc::new(Seen {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            published,
+        });
+        let sink = Arc::new(Sink::new(Some(sink)));
+        let (sees, closes) = (Arc::clone(&seen), Arc::clone(&sink));
         let records = recorder.clone();
         let reader = tokio::spawn(async move {
-            let words = loop {
+            let error = loop {
                 match stream.next().await {
                     Some(Ok(message)) => sees.note(message, &records, &is_fence),
-                    Some(Err(error)) => break format!("the connection failed: {error}"),
-                    None => break "the server closed the connection".to_owned(),
+                    Some(Err(error)) => break Some(error),
+                    None => break None,
                 }
             };
-            sees.end(words, &records);
+            sees.end(error, &records);
+            closes.lock().await.take();
         });
         Self(Arc::new(Inner {
             name: name.to_owned(),
@@ -91,7 +109,7 @@ impl Client {
             promised,
             recorder,
             seen,
-            sink: tokio::sync::Mutex::new(sink),
+            sink,
             reader,
         }))
     }
@@ -142,6 +160,26 @@ impl Client {
         state.ended.clone().map(|words| match &state.close {
             Some(Some((code, reason))) => format!("{words} after close {code} {reason}"),
             _ => words,
+        })
+    }
+
+    /// How the connection ended for the ledger, if it has; `is_known` says whether a code of the server's close is one of
+    /// the contract's.
+    pub(crate) fn end(&self, is_known: impl Fn(u16) -> bool) -> Option<End> {
+        if self.is_open() {
+            return None;
+        }
+        let state = self.0.seen.lock();
+        let noticed = match &state.close {
+            _ if state.left => true,
+            Some(Some((code, _))) => is_known(*code),
+            Some(None) => false,
+            None => true,
+        };
+        let published = self.0.seen.published.load(Ordering::SeqCst);
+        Some(End {
+            published: state.over.unwrap_or(published),
+            noticed,
         })
     }
 
@@ -210,7 +248,11 @@ impl Client {
         };
         self.0.recorder.push(Entry::Sent(frame));
         let mut sink = self.0.sink.lock().await;
-        sink.send(message).await.map_err(|error| {
+        let sent = match sink.as_mut() {
+            Some(sink) => sink.send(message).await,
+            None => Err(Error::AlreadyClosed),
+        };
+        sent.map_err(|error| {
             let ended = self.ended().unwrap_or_else(|| error.to_string());
             Failure::broken(format!("{} could not send: {ended}", self.name()))
         })
@@ -234,7 +276,11 @@ impl Client {
 
     /// Closes the connection as a browser does and waits until the server has closed it too.
     pub async fn close(&self) -> Outcome {
-        self.0.seen.lock().closing = true;
+        {
+            let mut state = self.0.seen.lock();
+            (state.closing, state.left) = (true, true);
+            state.over = Some(self.0.seen.published.load(Ordering::SeqCst));
+        }
         self.send(Frame::Close(Some((1000, String::new())))).await?;
         let ended = self.until(|state| state.ended.clone()).await;
         let code = self.0.seen.lock().close.clone();
@@ -349,6 +395,26 @@ impl Client {
         Ok(serde_json::from_str(&reason).unwrap_or_default())
     }
 
+    /// Waits until the connection is lost without a close: its server is gone, or the network between.
+    pub async fn expect_loss(&self) -> Outcome {
+        let name = self.name();
+        self.0.seen.lock().closing = true;
+        let ended = self.until(|state| state.ended.clone()).await;
+        ensure(ended.is_some(), || {
+            let seconds = PATIENCE.as_secs();
+            format!("{name} should lose its connection; it is still open after {seconds} s")
+        })?;
+        let close = self.0.seen.lock().close.clone();
+        ensure(close.is_none(), || {
+            format!("{name} should lose its connection without a close; it was closed: {close:?}")
+        })
+    }
+
+    /// Writes a sentence into the client's lane.
+    pub(crate) fn note(&self, words: &str) {
+        self.0.recorder.push(Entry::Note(words.to_owned()));
+    }
+
     /// Waits until `check` finds what it wants; `None` when that takes too long.
     async fn until<T>(&self, check: impl Fn(&State) -> Option<T>) -> Option<T> {
         let wait = async {
@@ -401,6 +467,9 @@ impl Seen {
             Message::Close(frame) => {
                 let close = frame.map(|frame| (frame.code.into(), frame.reason.to_string()));
                 recorder.push(Entry::Received(Frame::Close(close.clone())));
+                state
+                    .over
+                    .get_or_insert(self.published.load(Ordering::SeqCst));
                 state.close = Some(close);
             }
             // Pings come when the server's clock says so, so no flow shows them; the answer is automatic.
@@ -411,9 +480,29 @@ impl Seen {
         self.changed.notify_waiters();
     }
 
-    fn end(&self, words: String, recorder: &Recorder) {
-        recorder.push(Entry::Ended(words.clone()));
-        self.lock().ended = Some(words);
+    fn end(&self, error: Option<Error>, recorder: &Recorder) {
+        let mut state = self.lock();
+        let (words, shown) = match error {
+            None => {
+                let words = "the server closed the connection".to_owned();
+                (words.clone(), words)
+            }
+            // Whether the kernel tells the end of the stream or a reset is chance.
+            Some(error) if state.close.is_none() && is_loss(&error) => {
+                let shown = "the connection is lost, without a close".to_owned();
+                (format!("{shown}: {error}"), shown)
+            }
+            Some(error) => {
+                let words = format!("the connection failed: {error}");
+                (words.clone(), words)
+            }
+        };
+        recorder.push(Entry::Ended(shown));
+        state
+            .over
+            .get_or_insert(self.published.load(Ordering::SeqCst));
+        state.ended = Some(words);
+        drop(state);
         self.changed.notify_waiters();
     }
 }
@@ -422,6 +511,14 @@ impl Seen {
 /// whether it may be so is in the contract's documents, and audited with every close.
 pub(crate) fn may_mean(reason: &str, error_code: &str) -> bool {
     serde_json::from_str::<Value>(reason).map_or(true, |json| json["error_code"] == error_code)
+}
+
+/// Whether the connection itself is gone, and not what came on it wrong.
+fn is_loss(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Io(_) | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)
+    )
 }
 
 fn find(text: &[u8], needle: &[u8]) -> bool {

@@ -143,6 +143,22 @@ impl Comparison {
 }
 
 impl Row {
+    /// Whether `other` differs in the same details, with the same verdicts of the contract.
+    fn is_like(&self, other: &Self) -> bool {
+        let what = |row: &Self| match &row.outcome {
+            Outcome::Different {
+                differences,
+                contract,
+            } => {
+                let details = differences.iter();
+                let details = details.map(|d| (d.detail.clone(), d.old.clone(), d.new.clone()));
+                Some((details.collect::<Vec<_>>(), contract.clone()))
+            }
+            _ => None,
+        };
+        what(self).is_some() && what(self) == what(other)
+    }
+
     /// What it means for somebody who moves from the old system to the new one.
     pub fn meaning(&self) -> Meaning {
         let (contract, differences): (_, &[Difference]) = match &self.outcome {

@@ -1,43 +1,38 @@
 //! Faults that a scenario injects into its own system, and what must become of the parts.
+//!
+//! - `link`: a stretch of network, through a proxy of the harness
+//! - `redis`: Redis killed, hung, started, and its subscribers thrown out
+//! - `failover`: a second Redis, which becomes the master
+//! - `downstreams`: services behind the gateway in trouble
+//! - `services`: services killed and started again, and a second websocket service
+
+mod downstreams;
+mod failover;
+mod link;
+mod redis;
+mod services;
+
+pub use link::Link;
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use crate::client::PATIENCE;
-use crate::fixture::Service;
 use crate::flow::{Actor, Entry, Recorder};
-use crate::handshake::{Answer, shake_hands};
+use crate::handshake::{Answer, Handshake, shake_hands};
 use crate::http::Call;
 use crate::metrics;
-use crate::runner::until_accepting;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::stage::{Stage, User};
-use crate::standin::Trouble;
 use crate::system::{EXIT_DEADLINE, Part};
 
 /// How long a program may take to find that it lacks a variable: on a busy machine an interpreter loads for seconds.
 const LOADING: Duration = Duration::from_secs(30);
-/// How often a metric is read while it is waited for.
-const METRIC_INTERVAL: Duration = Duration::from_millis(15);
+/// How often a metric is read, or a replica asked, while it is waited for.
+const POLL_INTERVAL: Duration = Duration::from_millis(15);
 
 impl Stage {
-    /// Kills Redis: every connection to it is gone, and nothing listens where it was.
-    pub async fn kill_redis(&self) -> Outcome {
-        self.operator_notes("kills redis");
-        self.of_system(self.system().kill(Part::Redis).await)
-    }
-
-    /// Starts Redis again, empty, and waits until the websocket service has found it by itself.
-    pub async fn start_redis(&self) -> Outcome {
-        self.operator_notes("starts redis again");
-        self.of_system(self.system().start_part(Part::Redis).await)?;
-        self.lines().reopen(self.system()).await?;
-        until_accepting(self.system(), self.lines())
-            .await
-            .map_err(|failure| Failure::broken(format!("redis is back, and {failure}")))
-    }
-
     /// Sends SIGTERM to `part`.
     pub async fn terminate(&self, part: Part) -> Outcome {
         self.operator_notes(&format!("sends SIGTERM to {part}"));
@@ -78,40 +73,30 @@ impl Stage {
         Ok(())
     }
 
-    /// From now on the service behind the gateway is in `trouble`, for good.
-    pub async fn stand_in_fails(&self, service: Service, trouble: Trouble) -> Outcome {
-        let standin = self.standin(service);
-        let words = match trouble {
-            Trouble::Silent => "from here on it reads requests and never answers",
-            Trouble::Trickling => "from here on its answers come a byte at a time, for ever",
-            Trouble::Gone => "from here on nobody listens at its address",
-        };
-        self.lane(standin.name, Actor::StandIn)
-            .push(Entry::Note(words.to_owned()));
-        standin.fail(trouble).await.map_err(Failure::System)
-    }
-
-    /// Waits until the service behind the gateway has been called `count` times.
-    pub async fn until_called(&self, service: Service, count: usize) -> Outcome {
-        let standin = self.standin(service);
-        let called = standin.until_called(count).await;
-        ensure(called, || {
-            format!("{} should have been called {count} times", standin.name)
-        })
-    }
-
     /// Tries to connect `user` while the websocket service ends: anything but an upgrade will do.
     pub async fn expect_no_upgrade(&self, user: &User) -> Outcome {
-        let path = format!("/ws?token={}", self.token(user));
-        let handshake = self.handshake_as(user, &path, Vec::new())?;
+        self.expect_none(self.good_handshake(user)?).await?;
+        self.operator_notes(&format!("{} gets no upgrade any more", user.name));
+        Ok(())
+    }
+
+    /// The same over `link`.
+    pub async fn expect_no_upgrade_over(&self, link: &Link, user: &User) -> Outcome {
+        let mut handshake = self.good_handshake(user)?;
+        handshake.endpoint = link.endpoint();
+        self.expect_none(handshake).await?;
+        let words = format!("{} gets no upgrade over {}", user.name, link.name());
+        self.operator_notes(&words);
+        Ok(())
+    }
+
+    async fn expect_none(&self, handshake: Handshake) -> Outcome {
         // Who no longer listens, or answers with an error, differs by runtime; no flow shows it.
         if let Ok(Answer::Upgraded(_)) = shake_hands(&handshake, &Recorder::default()).await {
-            return Err(Failure::broken(format!(
-                "{} was upgraded by a service that was told to end",
-                user.name
-            )));
+            let words =
+                "an upgrade came where none was to come: the service ends, or nothing leads to it";
+            return Err(Failure::broken(words));
         }
-        self.operator_notes(&format!("{} gets no upgrade any more", user.name));
         Ok(())
     }
 
@@ -130,7 +115,7 @@ impl Stage {
                 let seconds = PATIENCE.as_secs();
                 format!("{name} in /metrics should be {value}; after {seconds} s it is {read}")
             })?;
-            sleep(METRIC_INTERVAL).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -159,6 +144,7 @@ impl Stage {
 
     /// Writes a sentence into the lane of whoever runs the system.
     pub fn operator_notes(&self, words: &str) {
+        self.note_fault(words);
         self.lane("operator", Actor::Operator)
             .push(Entry::Note(words.to_owned()));
     }

@@ -1,7 +1,7 @@
 //! The recorded exchange; `text` makes it readable.
 //!
 //! A flow is ordered within an actor and unordered between actors: each actor has a lane, and the lanes are printed in
-//! one canonical order, so that the same behaviour is always the same text.
+//! one canonical order, so that the same behaviour is always the same text. Of a crowd, lanes that are alike are one.
 
 mod text;
 
@@ -23,7 +23,7 @@ pub struct Flow {
 impl Flow {
     /// For each entry of a lane, the message that it received, if it did.
     pub fn identified(&self, lane: &Lane) -> Vec<Option<Published>> {
-        let Actor::Client { user, offered } = &lane.actor else {
+        let Actor::Client { user, offered, .. } = &lane.actor else {
             return vec![None; lane.entries.len()];
         };
         let texts: Vec<Vec<u8>> = lane
@@ -73,6 +73,8 @@ pub enum Actor {
         user: String,
         /// How many messages had been published when its handshake began.
         offered: usize,
+        /// The crowd that its user is one of, if they are.
+        crowd: Option<String>,
     },
 }
 

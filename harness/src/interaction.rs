@@ -379,15 +379,13 @@ fn check_by_example(
     let expected = &interaction.response;
     let behind = interaction.downstream.as_ref().map(|d| &d.response);
     let passed_on = behind.is_some_and(|answer| answer.json == expected.json);
-    let mut problems = Vec::new();
     if reply.status != expected.status {
-        problems.push(Breach::new(format!(
-            "expected status {}, got {} with {}",
-            expected.status,
-            reply.status,
-            reply.text()
-        )));
+        let (status, got) = (expected.status, reply.status);
+        let words = format!("expected status {status}, got {got} with {}", reply.text());
+        // Whatever else is another in another answer follows from that.
+        return vec![Breach::new(words)];
     }
+    let mut problems = Vec::new();
     problems.extend(check_headers(
         "the answer has",
         &expected.headers,

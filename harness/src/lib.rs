@@ -18,6 +18,7 @@
 //! What they stand on:
 //! - [`endpoint`]: where a part is, and the way there, with TLS or without
 //! - [`error_shape`]: the gateway's errors in another shape than the contract's
+//! - [`proxy`]: a stretch of network whose faults a scenario chooses
 //! - [`profile`]: what is verified, and how each part of it is started or reached
 //! - [`system`]: Redis and the services, started in containers or as processes
 //! - [`data`]: where the contract and the reviewed flows are read
@@ -63,6 +64,7 @@ pub mod matching;
 pub mod metrics;
 pub mod panics;
 pub mod profile;
+pub mod proxy;
 pub mod raw_client;
 pub mod redaction;
 pub mod report;

@@ -43,21 +43,11 @@ impl RawClient {
         handshake: &Handshake,
         recorder: Recorder,
     ) -> Outcome<Self> {
-        let Handshake {
-            endpoint, target, ..
-        } = handshake;
+        let endpoint = &handshake.endpoint;
         let no_upgrade = |error: std::io::Error| {
             Failure::System(format!("{endpoint} gave {name} no answer: {error}"))
         };
-        let host = endpoint.authority();
-        let token = handshake.bearer.as_ref();
-        let token = token.map_or_else(String::new, |token| {
-            format!("authorization: Bearer {token}\r\n")
-        });
-        let request = format!(
-            "GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{token}\r\n"
-        );
+        let request = upgrade_request(handshake);
         recorder.push(Entry::Request(Request {
             method: "GET (upgrade)".into(),
             path: handshake.path.clone(),
@@ -100,6 +90,23 @@ impl RawClient {
         };
         client.note("from here on it neither reads nor answers");
         Ok(client)
+    }
+
+    /// Sends `handshake` and resets the connection before the answer is read.
+    pub(crate) async fn ask_and_reset(handshake: &Handshake) -> Outcome {
+        let endpoint = &handshake.endpoint;
+        let mut stream =
+            (endpoint.connect().await).map_err(|error| Failure::System(error.to_string()))?;
+        let ask = async {
+            let request = upgrade_request(handshake);
+            stream.write_all(request.as_bytes()).await?;
+            stream.flush().await?;
+            stream.reset_on_drop()
+        };
+        let asked = timeout(PATIENCE, ask).await;
+        asked
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+            .map_err(|error| Failure::System(format!("{endpoint} takes no request: {error}")))
     }
 
     /// Writes `bytes`, which the flow calls `what`.
@@ -220,4 +227,16 @@ impl RawClient {
     pub fn note(&self, words: &str) {
         self.recorder.push(Entry::Note(words.to_owned()));
     }
+}
+
+fn upgrade_request(handshake: &Handshake) -> String {
+    let (target, host) = (&handshake.target, handshake.endpoint.authority());
+    let token = handshake.bearer.as_ref();
+    let token = token.map_or_else(String::new, |token| {
+        format!("authorization: Bearer {token}\r\n")
+    });
+    format!(
+        "GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{token}\r\n"
+    )
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use contract::Contract;
 
 use crate::breach::Breach;
+use crate::ledger::Totals;
 use crate::scenario::Failure;
 use crate::verdict::{Reason, Skipped, Verdict};
 
@@ -134,6 +135,15 @@ impl Results {
             fates.filter(|index| *index == wanted).count()
         };
         [count(0), count(1), count(2), count(3)]
+    }
+
+    /// What became of the messages of all scenarios.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for verdict in &self.verdicts {
+            totals += verdict.totals;
+        }
+        totals
     }
 
     /// The promises that are broken, with the evidence.

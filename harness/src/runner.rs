@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::breach::Breach;
 use crate::client::Client;
 use crate::comparison::noticed::noticed;
+use crate::endpoint::Endpoint;
 use crate::profile::{Capability, Profile};
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
@@ -70,6 +71,9 @@ impl Theatre {
         say: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, StartError> {
         crate::panics::mask_messages();
+        // Thousands of connections need more open files than a shell often allows, here and in the processes started from
+        // here. Where no more are to be had the scenarios that need them tell.
+        let _ = rlimit::increase_nofile_limit(u64::MAX);
         Ok(Self {
             run,
             stock: Arc::new(Stock::prepare(profile, runtime, say).await?),
@@ -177,8 +181,10 @@ impl Theatre {
         let opened = async {
             let lines = Lines::open(&system).await?;
             let mut trouble = system.trouble.clone();
-            if !trouble.contains_key(&Capability::Websocket)
-                && let Err(failure) = until_accepting(&system, &lines).await
+            if let (Some(endpoint), false) = (
+                &system.websocket,
+                trouble.contains_key(&Capability::Websocket),
+            ) && let Err(failure) = until_accepting(&system, &lines, endpoint).await
             {
                 let log = system.last_words(Part::WebsocketService).await;
                 let words = format!("{}\n{log}", words(failure));
@@ -228,6 +234,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
     let mark = scene.system.log_mark();
     let outcome = play_to_the_end(scenario, &stage).await;
     let exercised = stage.exercised();
+    let (totals, account) = stage.accounts();
     let mut redactor = stage.redactor();
     let flow = stage.flow();
     let text = flow.text(&redactor);
@@ -240,6 +247,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
     let result = match outcome {
         Err(failure) => Err(Broken {
             failure: failure.redacted(&mut stage.redactor()),
+            account,
             change: changed(scenario, &text).filter(|_| reference),
             log: log(),
         }),
@@ -248,6 +256,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
         Ok(()) if !reference => Ok(()),
         Ok(()) => snapshot::compare(scenario, &text).map_err(|change| Broken {
             failure: unreviewed(&change),
+            account,
             change: Some(change),
             log: log(),
         }),
@@ -256,22 +265,24 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
     Verdict {
         exercised,
         noticed,
+        totals,
         ..Verdict::of(scenario, text, result)
     }
 }
 
-/// Waits until the websocket service no longer closes a good connection with 1011, which is how it says that it has not
-/// yet reached Redis. One that serves nobody, or to which nothing comes that is published, is no system to play scenarios
-/// on; whatever else it does is for the scenarios to judge.
-pub(crate) async fn until_accepting(system: &Arc<System>, lines: &Lines) -> Outcome {
-    if system.websocket.is_none() {
-        return Ok(());
-    }
+/// Waits until the websocket service at `endpoint` no longer closes a good connection with 1011, which is how it says that
+/// it has not yet reached Redis. One that serves nobody, or to which nothing comes that is published, is no system to play
+/// scenarios on; whatever else it does is for the scenarios to judge.
+pub(crate) async fn until_accepting(
+    system: &Arc<System>,
+    lines: &Lines,
+    endpoint: &Endpoint,
+) -> Outcome {
     let deadline = Instant::now() + ACCEPT_DEADLINE;
     loop {
         let stage = Stage::new(Arc::clone(system), lines.clone());
         let probe = stage.user("probe");
-        let served = match stage.connect(&probe).await {
+        let served = match stage.connect_at(endpoint, &probe).await {
             Ok(client) => {
                 // How it went shows in the end of the connection alone.
                 let _ = stage.settle().await;

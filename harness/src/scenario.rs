@@ -134,7 +134,7 @@ impl Scenario {
         };
         if let Some(settings) = &self.own_system {
             needs.insert(Capability::Faults);
-            if *settings != Settings::default() {
+            if settings.set_variables() {
                 needs.insert(Capability::Settings);
             }
         }

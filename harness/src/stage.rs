@@ -2,17 +2,25 @@
 //!
 //! - `connections`: how users connect, and what an upgrade is answered
 //! - `calls`: HTTP, to the services and behind the gateway
+//! - `traffic`: numbered messages that are published while something else happens
+//! - `crowd`: many users who all do the same
 //! - `settlement`: the fence, and what it settles
 
 mod calls;
 mod connections;
+mod crowd;
 mod settlement;
+mod traffic;
+
+pub use traffic::Traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use contract::Rules;
 use contract::rules::Service;
+use redis::aio::MultiplexedConnection;
 use uuid::Uuid;
 
 use crate::audit::Audit;
@@ -23,7 +31,8 @@ use crate::error_shape::ErrorShape;
 use crate::fixture::Message;
 use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
 use crate::http::Http;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Telling};
+use crate::proxy::Proxy;
 use crate::redaction::Redactor;
 use crate::scenario::{Failure, Outcome};
 use crate::system::{Part, System};
@@ -39,6 +48,8 @@ pub struct User {
     pub name: String,
     /// Their id: unique to the stage and the run.
     pub id: String,
+    /// The crowd that they are one of, if they are.
+    pub crowd: Option<String>,
 }
 
 /// The connections that all stages of a system share.
@@ -53,8 +64,10 @@ struct Inner {
     system: Arc<System>,
     lines: Lines,
     mark: String,
+    /// How many messages are in the ledger, for clients to read without the state.
+    published: Arc<AtomicUsize>,
     state: Mutex<State>,
-    /// Held by whoever publishes.
+    /// Held by whoever publishes, where messages do not keep their order by themselves.
     publishing: tokio::sync::Mutex<()>,
 }
 
@@ -67,6 +80,12 @@ struct State {
     redactor: Redactor,
     users: BTreeMap<String, User>,
     clients: Vec<Client>,
+    /// How many numbered messages a client had got when its lane last told of them.
+    told: BTreeMap<String, usize>,
+    /// The networks that clients connect over.
+    networks: Vec<Arc<Proxy>>,
+    /// What was done to the system, and how many messages had been published before it.
+    faults: Vec<(usize, String)>,
 }
 
 impl Lines {
@@ -95,6 +114,11 @@ impl Lines {
     pub(crate) async fn reopen(&self, system: &System) -> Outcome {
         self.backplane.reopen(system).await
     }
+
+    /// From here on publishes over `connection`.
+    pub(crate) fn publish_at(&self, connection: MultiplexedConnection) {
+        self.backplane.publish_at(connection);
+    }
 }
 
 impl Stage {
@@ -113,11 +137,15 @@ impl Stage {
             redactor: Redactor::default(),
             users: BTreeMap::new(),
             clients: Vec::new(),
+            told: BTreeMap::new(),
+            networks: Vec::new(),
+            faults: Vec::new(),
         };
         Self(Arc::new(Inner {
             system,
             lines,
             mark,
+            published: Arc::default(),
             state: Mutex::new(state),
             publishing: tokio::sync::Mutex::default(),
         }))
@@ -152,6 +180,7 @@ impl Stage {
         let user = User {
             name: name.to_owned(),
             id: id.to_owned(),
+            crowd: None,
         };
         state.users.insert(name.to_owned(), user.clone());
         user
@@ -160,7 +189,12 @@ impl Stage {
     /// A good token for `user`.
     pub fn token(&self, user: &User) -> String {
         let issuer = &self.0.system.issuer;
-        self.known_token(&user.name, issuer.sign(&issuer.claims(&user.id)))
+        let token = issuer.sign(&issuer.claims(&user.id));
+        match &user.crowd {
+            None => self.known_token(&user.name, token),
+            // The flow has their paths masked, and any token is masked wherever it stands.
+            Some(_) => token,
+        }
     }
 
     /// Tells the flow to call `token` `<token:NAME>`.
@@ -208,13 +242,13 @@ impl Stage {
 
     /// Publishes many messages to `user`, in order, without a pause between them.
     pub async fn publish_all(&self, user: &User, kind: &str, messages: &[Vec<u8>]) -> Outcome {
-        self.publish_entered(user, kind, messages, Ledger::publish)
+        self.publish_entered(user, kind, messages, Telling::Numbered)
             .await
     }
 
     /// The same for messages whose number is chance: the flow does not count them.
     pub async fn publish_flood(&self, user: &User, kind: &str, messages: &[Vec<u8>]) -> Outcome {
-        self.publish_entered(user, kind, messages, Ledger::publish_flood)
+        self.publish_entered(user, kind, messages, Telling::Uncounted)
             .await
     }
 
@@ -223,7 +257,7 @@ impl Stage {
         user: &User,
         kind: &str,
         messages: &[Vec<u8>],
-        enter: fn(&mut Ledger, &str, &str, &[u8]) -> usize,
+        telling: Telling,
     ) -> Outcome {
         let recorder = self.lane("backend", Actor::Backend);
         let mut publications = Vec::new();
@@ -234,8 +268,9 @@ impl Stage {
                 if let Ok(value) = serde_json::from_slice(bytes) {
                     state.redactor.note_sent(&value);
                 }
-                let number = enter(&mut state.ledger, &user.name, kind, bytes);
+                let number = state.ledger.publish(&user.name, kind, bytes, telling);
                 recorder.push(Entry::Published(number));
+                self.0.published.store(number, Ordering::SeqCst);
                 publications.push((channel.clone(), bytes.clone()));
             }
         }
@@ -246,6 +281,18 @@ impl Stage {
     pub fn note(&self, name: &str, sentence: &str) {
         self.lane(name, Actor::Caller)
             .push(Entry::Note(sentence.to_owned()));
+    }
+
+    /// Remembers what is done to the system, and how many messages had been published before it.
+    pub(crate) fn note_fault(&self, words: &str) {
+        let mut state = self.lock();
+        let published = state.ledger.len();
+        state.faults.push((published, words.to_owned()));
+    }
+
+    /// Keeps a network of clients up until the stage is left.
+    pub(crate) fn keep(&self, network: Arc<Proxy>) {
+        self.lock().networks.push(network);
     }
 
     /// The flow so far.
@@ -272,7 +319,11 @@ impl Stage {
 
     /// Ends the stage: closes what is open and forgets what the stand-ins keep for it.
     pub fn leave(&self) {
-        self.lock().clients.clear();
+        {
+            let mut state = self.lock();
+            state.clients.clear();
+            state.networks.clear();
+        }
         for standin in self.0.system.standins.all() {
             standin.leave(&self.0.mark);
         }
@@ -293,10 +344,15 @@ impl Stage {
         recorder
     }
 
+    /// Sends one command to Redis, past any proxy; what it answers is nobody's business.
+    pub(crate) async fn tell_redis(&self, command: &redis::Cmd) -> Outcome {
+        self.0.lines.backplane.tell(command).await
+    }
+
     /// Publishes `publications`, after those that were published before.
     async fn send(&self, publications: &[Publication]) -> Outcome {
-        let _turn = self.0.publishing.lock().await;
-        self.0.lines.backplane.publish(publications).await
+        let (backplane, turn) = (&self.0.lines.backplane, &self.0.publishing);
+        backplane.publish(publications, turn).await
     }
 
     fn fresh_id(&self) -> String {

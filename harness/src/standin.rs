@@ -55,6 +55,8 @@ pub enum Trouble {
     Silent,
     /// It begins an answer of which then comes one byte at a time, for ever.
     Trickling,
+    /// It begins an answer that has no end, and sends it as fast as it is taken.
+    Endless,
     /// Nobody listens at its address.
     Gone,
 }
@@ -63,6 +65,9 @@ pub enum Trouble {
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How often an address is tried, and how often a trickling answer goes on.
 const INTERVAL: Duration = Duration::from_millis(15);
+
+/// How many bytes of an endless answer are sent at once.
+const PIECE: usize = 16 * 1024;
 
 /// What a stand-in was told to answer.
 #[derive(Default)]
@@ -215,14 +220,18 @@ async fn misbehave(listener: TcpListener, trouble: Trouble, called: watch::Sende
                 line.clear();
             }
             called.send_modify(|calls| *calls += 1);
-            if trouble == Trouble::Trickling {
+            if matches!(trouble, Trouble::Trickling | Trouble::Endless) {
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
-                            content-length: 1000000\r\n\r\n";
+                            content-length: 1000000000000\r\n\r\n";
                 stream.write_all(head.as_bytes()).await?;
+                let (piece, pause) = match trouble {
+                    Trouble::Endless => (vec![b' '; PIECE], Duration::ZERO),
+                    _ => (vec![b' '], INTERVAL),
+                };
                 loop {
-                    stream.write_all(b" ").await?;
+                    stream.write_all(&piece).await?;
                     stream.flush().await?;
-                    sleep(INTERVAL).await;
+                    sleep(pause).await;
                 }
             }
             // Held until the other side goes.

@@ -146,8 +146,13 @@ impl Claims {
 
     /// The same claims with an `exp` this many seconds ago.
     pub fn expired_for(self, seconds: i64) -> Self {
+        self.with_time("exp", -seconds)
+    }
+
+    /// The same claims with the time in so many seconds for `name`.
+    pub fn with_time(self, name: &str, seconds: i64) -> Self {
         let now = jiff::Timestamp::now().as_second();
-        self.with("exp", json!(now - seconds))
+        self.with(name, json!(now + seconds))
     }
 
     /// The same claims with an `exp` in so many seconds.

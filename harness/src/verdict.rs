@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::audit::Exercised;
 use crate::breach::Breach;
 use crate::comparison::noticed::Noticed;
+use crate::ledger::Totals;
 use crate::scenario::{Failure, Scenario};
 use crate::snapshot::Change;
 
@@ -22,6 +23,8 @@ pub struct Verdict {
     pub promises: Vec<String>,
     /// What of the contract was seen to happen.
     pub exercised: Exercised,
+    /// What became of the messages, of all its connections.
+    pub totals: Totals,
     /// The flow as far as it went; empty where the scenario was not reached.
     pub flow: String,
     /// What clients noticed, for whoever compares two systems.
@@ -41,6 +44,8 @@ pub struct Verdict {
 pub struct Broken {
     /// Which of the words, and the sentences.
     pub failure: Failure,
+    /// What became of each message of the connections whose account is not clean, and what was done to the system.
+    pub account: String,
     /// How the flow differs from the reviewed one, if it does.
     pub change: Option<Change>,
     /// What the parts of the system printed meanwhile.
@@ -78,6 +83,7 @@ impl Verdict {
             fixture: scenario.fixture.clone(),
             promises: scenario.promises.clone(),
             exercised: Exercised::default(),
+            totals: Totals::default(),
             flow,
             noticed: Noticed::new(),
             took: Duration::ZERO,
@@ -109,6 +115,7 @@ impl Verdict {
         self.failed += next.failed;
         self.took += next.took;
         self.exercised.add(next.exercised);
+        self.totals += next.totals;
         if self.result.is_ok() && next.result.is_err() {
             (self.result, self.flow) = (next.result, next.flow);
             self.noticed = next.noticed;
@@ -122,6 +129,7 @@ impl Broken {
     pub fn unreached(failure: Failure) -> Self {
         Self {
             failure,
+            account: String::new(),
             change: None,
             log: String::new(),
         }

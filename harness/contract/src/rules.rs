@@ -30,8 +30,19 @@ pub struct Violation {
     pub pointer: String,
     /// What was expected and what came.
     pub problem: String,
-    /// The header field that it is about, in small letters.
-    pub field: Option<String>,
+    /// What it is about.
+    pub about: About,
+}
+
+/// What of an answer or a call is not as the contract says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// What it says: a message, a reason, a body.
+    Content,
+    /// The header field with this name, in small letters.
+    Field(String),
+    /// That there is such an answer or call at all.
+    Exchange,
 }
 
 impl std::fmt::Display for Violation {
@@ -94,6 +105,11 @@ impl Rules {
         self.messages.contains_key(event)
     }
 
+    /// Whether a close of the service's may have this code.
+    pub fn knows_close(&self, code: u16) -> bool {
+        self.closes.iter().any(|close| close.code == code)
+    }
+
     /// Every way in which `message` is not as the schema of its `event` says.
     pub fn message(&self, message: &Value) -> Vec<Violation> {
         let event = message["event"].as_str().unwrap_or_default();
@@ -102,7 +118,7 @@ impl Rules {
             None => vec![Violation {
                 pointer: "/event".to_owned(),
                 problem: unknown("event", event, self.messages.keys()),
-                field: None,
+                about: About::Content,
             }],
         }
     }
@@ -118,7 +134,7 @@ impl Rules {
             vec![Violation {
                 pointer: String::new(),
                 problem,
-                field: None,
+                about: About::Content,
             }]
         };
         let rules: Vec<&CloseRule> = self.closes.iter().filter(|c| c.code == code).collect();
@@ -275,18 +291,18 @@ impl Schema {
                             Some(known) => unknown("field", name, known.keys()),
                             None => format!("unknown field `{name}`"),
                         },
-                        field: None,
+                        about: About::Content,
                     }));
                 }
                 ValidationErrorKind::Constant { expected_value } => found.push(Violation {
                     problem: format!("expected {expected_value}, got {}", error.instance()),
                     pointer,
-                    field: None,
+                    about: About::Content,
                 }),
                 _ => found.push(Violation {
                     problem: error.to_string(),
                     pointer,
-                    field: None,
+                    about: About::Content,
                 }),
             }
         }

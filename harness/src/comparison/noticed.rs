@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::flow::{Actor, Body, Entry, Flow, Frame, Lane, Response};
-use crate::ledger::Published;
+use crate::ledger::{Published, Telling};
 use crate::redaction::Redactor;
 
 /// What each client noticed, by its name.
@@ -23,6 +23,9 @@ pub struct Step {
     pub details: BTreeMap<String, String>,
 }
 
+/// What stands for a value that does not matter.
+pub const THERE: &str = "(is there)";
+
 /// Header fields that say something about the hop or the moment, not about the answer.
 const INCIDENTAL: [&str; 8] = [
     "connection",
@@ -35,22 +38,18 @@ const INCIDENTAL: [&str; 8] = [
     "via",
 ];
 
-/// Those whose value matters, besides CORS'. Of any other one it matters that it is there: its value may be chance.
-const VALUED: [&str; 11] = [
-    "allow",
+/// Those whose value matters as it is. Of one that is not known here it matters that it is there: its value may be chance.
+const VALUED: [&str; 7] = [
     "cache-control",
     "content-disposition",
-    "content-type",
     "etag",
     "location",
     "retry-after",
     "upgrade",
-    "vary",
     "www-authenticate",
-    "x-correlation-id",
 ];
 
-/// What clients noticed of `flow`; members of JSON answers and reasons called one of `wording` are words for people, which
+/// What clients noticed of `flow`, those of a crowd aside, whom only the crowd's size tells from each other; members of JSON answers and reasons called one of `wording` are words for people, which
 /// may be others.
 pub fn noticed(flow: &Flow, redactor: &Redactor, wording: &[String]) -> Noticed {
     let mut reader = Reader {
@@ -58,11 +57,22 @@ pub fn noticed(flow: &Flow, redactor: &Redactor, wording: &[String]) -> Noticed 
         wording,
     };
     let lanes = flow.lanes.iter();
-    let clients = lanes.filter(|lane| matches!(lane.actor, Actor::Caller | Actor::Client { .. }));
+    let single = |lane: &&Lane| {
+        let of_crowd = matches!(&lane.actor, Actor::Client { crowd: Some(_), .. });
+        matches!(lane.actor, Actor::Caller | Actor::Client { .. }) && !of_crowd
+    };
+    let clients = lanes.filter(single);
     clients
         .map(|lane| (lane.name.clone(), reader.steps(flow, lane)))
         .filter(|(_, steps)| !steps.is_empty())
         .collect()
+}
+
+/// The request that a response answers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    by_browser: bool,
+    preflight: bool,
 }
 
 struct Reader<'a> {
@@ -74,21 +84,29 @@ impl Reader<'_> {
     fn steps(&mut self, flow: &Flow, lane: &Lane) -> Vec<Step> {
         let mut messages = flow.identified(lane).into_iter();
         let mut steps: Vec<Step> = Vec::new();
+        let mut asked = Asked::default();
         for entry in &lane.entries {
             let message = messages.next().flatten();
-            let Some(step) = self.step(entry, message.as_ref()) else {
+            if let Entry::Request(request) = entry {
+                let origin = |(name, _): &(String, String)| name == "origin";
+                asked = Asked {
+                    by_browser: request.headers.iter().any(origin),
+                    preflight: request.method == "OPTIONS",
+                };
+            }
+            let Some(step) = self.step(entry, message.as_ref(), asked) else {
                 continue;
             };
-            // How many of a flood arrive is chance.
-            let flood = message.is_some_and(|message| message.flood);
-            if !(flood && steps.last() == Some(&step)) {
+            // How many of those without a number arrive is chance.
+            let counted = message.is_none_or(|message| message.telling == Telling::Numbered);
+            if counted || steps.last() != Some(&step) {
                 steps.push(step);
             }
         }
         steps
     }
 
-    fn step(&mut self, entry: &Entry, message: Option<&Published>) -> Option<Step> {
+    fn step(&mut self, entry: &Entry, message: Option<&Published>, asked: Asked) -> Option<Step> {
         let mut details = BTreeMap::new();
         let head = match entry {
             Entry::Request(request) => {
@@ -96,12 +114,19 @@ impl Reader<'_> {
                 format!("-> {} {path}", request.method)
             }
             Entry::Response(response) => {
-                details = self.of_response(response);
-                format!("<- {}", response.status)
+                details = self.of_response(response, asked);
+                match response.status {
+                    // Any of them will do (Fetch, section 4.8).
+                    200..300 if asked.preflight => "<- a success".to_owned(),
+                    status => format!("<- {status}"),
+                }
             }
             Entry::Sent(frame) => format!("-> {}", kind(frame)),
             Entry::Received(Frame::Text(bytes)) => match message {
-                Some(message) if message.flood => format!("<- text {}", message.kind),
+                Some(message) if message.telling == Telling::Untold => return None,
+                Some(message) if message.telling == Telling::Uncounted => {
+                    format!("<- text {}", message.kind)
+                }
                 Some(message) => format!("<- text #{} {}", message.number, message.kind),
                 None => {
                     let text = String::from_utf8_lossy(bytes);
@@ -123,23 +148,23 @@ impl Reader<'_> {
         Some(Step { head, details })
     }
 
-    fn of_response(&mut self, response: &Response) -> BTreeMap<String, String> {
+    fn of_response(&mut self, response: &Response, asked: Asked) -> BTreeMap<String, String> {
         let mut details = BTreeMap::new();
         for (name, value) in &response.all_headers {
-            if INCIDENTAL.contains(&name.as_str()) {
-                continue;
-            }
-            let matters = VALUED.contains(&name.as_str()) || name.starts_with("access-control-");
-            let value = match matters {
-                // The character set of JSON is no choice (RFC 8259, section 8.1).
-                true => self
-                    .redactor
-                    .string(value)
-                    .to_lowercase()
-                    .replace("; charset=utf-8", ""),
-                false => "(is there)".to_owned(),
+            // Only browsers read what CORS says, and they say their origin; of a preflight they read nothing else (Fetch,
+            // sections 3.2 and 4.8).
+            let cors = name == "vary" || name.starts_with("access-control-");
+            let unread = if cors {
+                !asked.by_browser
+            } else {
+                asked.preflight
             };
-            details.insert(name.clone(), value);
+            if !unread && !INCIDENTAL.contains(&name.as_str()) {
+                self.header(name, value, cors, &mut details);
+            }
+        }
+        if asked.preflight {
+            return details;
         }
         match &response.body {
             Body::Empty => {}
@@ -154,9 +179,44 @@ impl Reader<'_> {
         details
     }
 
+    fn header(
+        &mut self,
+        name: &str,
+        value: &str,
+        cors: bool,
+        details: &mut BTreeMap<String, String>,
+    ) {
+        if cors || name == "allow" {
+            // Lists without an order, their words in any case (RFC 9110, sections 5.6.1 and 10.2.1).
+            for word in value.split(',') {
+                let word = self.redactor.text(word.trim()).to_lowercase();
+                details.insert(format!("{name}: {word}"), THERE.to_owned());
+            }
+            return;
+        }
+        let value = match name {
+            "x-correlation-id" => correlation(self.redactor.string(value)),
+            // The character set of JSON is no choice (RFC 8259, section 8.1).
+            "content-type" => value.to_lowercase().replace("; charset=utf-8", ""),
+            name if VALUED.contains(&name) => self.redactor.string(value),
+            _ => THERE.to_owned(),
+        };
+        details.insert(name.to_owned(), value);
+    }
+
     fn json(&mut self, json: &Value, details: &mut BTreeMap<String, String>) {
         let masked = self.redactor.json(json);
         flatten(&masked, "", self.wording, details);
+    }
+}
+
+/// A correlation id is the client's own, or any word of the service's making.
+fn correlation(masked: String) -> String {
+    let own = masked.starts_with('<') && !masked.starts_with("<uuid");
+    if own {
+        masked
+    } else {
+        "(made by the service)".to_owned()
     }
 }
 
@@ -184,6 +244,8 @@ fn flatten(
                 let below = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
                 if wording.contains(name) {
                     details.insert(below, "(words)".to_owned());
+                } else if let ("correlation_id", Value::String(id)) = (name.as_str(), value) {
+                    details.insert(below, correlation(id.clone()));
                 } else {
                     flatten(value, &below, wording, details);
                 }
@@ -209,7 +271,7 @@ mod tests {
     #[test]
     fn what_a_client_noticed_has_heads_and_details() {
         let mut ledger = Ledger::default();
-        ledger.publish("anna", "hello", b"1");
+        ledger.publish("anna", "hello", b"1", Telling::Numbered);
         let reason = r#"{"message":"bye","error_code":"X"}"#;
         let entries = vec![
             Entry::Received(Frame::Text(b"1".to_vec())),
@@ -221,6 +283,7 @@ mod tests {
             actor: Actor::Client {
                 user: "anna".into(),
                 offered: 0,
+                crowd: None,
             },
             entries,
         };
@@ -254,6 +317,7 @@ mod tests {
     #[test]
     fn of_an_answer_the_hop_and_the_moment_are_left_out() {
         let headers = [
+            ("access-control-allow-credentials", "true"),
             ("date", "today"),
             ("content-type", "application/json; charset=utf-8"),
             ("x-process-time", "0.5"),
@@ -275,7 +339,20 @@ mod tests {
             ("content-type", "application/json"),
             ("x-process-time", "(is there)"),
         ];
+        let expected_count = expected.len();
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(reader.of_response(&response), BTreeMap::from(expected));
+        let found = reader.of_response(&response, Asked::default());
+        assert_eq!(found, BTreeMap::from(expected));
+        let asked = |preflight| Asked {
+            by_browser: true,
+            preflight,
+        };
+        let read: Vec<String> = reader
+            .of_response(&response, asked(true))
+            .into_keys()
+            .collect();
+        assert_eq!(read, ["access-control-allow-credentials: true"]);
+        let read = reader.of_response(&response, asked(false));
+        assert_eq!(read.len(), expected_count + 1);
     }
 }

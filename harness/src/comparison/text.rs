@@ -2,25 +2,29 @@
 
 use std::fmt::Write as _;
 
+use super::noticed::THERE;
 use super::{Comparison, Difference, Meaning, Outcome, Row, Sides};
 
 /// How wide a side is, in characters.
 const SIDE: usize = 44;
 /// How many differences of a scenario are shown at most.
 const SHOWN: usize = 20;
+/// How many rows with the same differences are listed at most.
+const LISTED: usize = 8;
 /// What stands where a side has nothing.
 const NOTHING: &str = "(nothing)";
 
 /// What clients notice when they move from the system called `old` to the one called `new`.
 pub fn text(comparison: &Comparison, old: &str, new: &str) -> String {
     let mut text = String::new();
-    for row in &comparison.rows {
+    for (row, alike) in groups(comparison) {
         if let Outcome::Different {
             differences,
             contract,
         } = &row.outcome
         {
             different(&mut text, row, differences, contract, (old, new));
+            also(&mut text, &alike);
         }
     }
     for row in &comparison.rows {
@@ -46,6 +50,32 @@ pub fn text(comparison: &Comparison, old: &str, new: &str) -> String {
         }
     }
     text
+}
+
+/// The rows that differ, those with the same differences together: the first in full stands for the others.
+fn groups(comparison: &Comparison) -> Vec<(&Row, Vec<&Row>)> {
+    let mut groups: Vec<(&Row, Vec<&Row>)> = Vec::new();
+    for row in &comparison.rows {
+        let group = groups.iter_mut().find(|(first, _)| first.is_like(row));
+        match group {
+            Some((_, alike)) => alike.push(row),
+            None => groups.push((row, Vec::new())),
+        }
+    }
+    groups
+}
+
+fn also(text: &mut String, rows: &[&Row]) {
+    if rows.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "  the same in {} more:", rows.len());
+    for row in rows.iter().take(LISTED) {
+        let _ = writeln!(text, "    {}", row.id);
+    }
+    if rows.len() > LISTED {
+        let _ = writeln!(text, "    … and {} more", rows.len() - LISTED);
+    }
 }
 
 const SENTENCES: [(Meaning, &str); 7] = [
@@ -104,12 +134,11 @@ fn different(
             let _ = writeln!(text, "  {}", at.0);
         }
         step = at;
-        let side = |value: &Option<String>| {
-            let value = value.as_deref().unwrap_or(NOTHING);
-            match &difference.detail {
-                Some(detail) => format!("{detail}: {value}"),
-                None => value.to_owned(),
-            }
+        let side = |value: &Option<String>| match (&difference.detail, value.as_deref()) {
+            (_, None) => NOTHING.to_owned(),
+            (Some(detail), Some(THERE)) => detail.clone(),
+            (Some(detail), Some(value)) => format!("{detail}: {value}"),
+            (None, Some(value)) => value.to_owned(),
         };
         columns(text, &side(&difference.old), &side(&difference.new));
     }
@@ -174,6 +203,25 @@ mod tests {
     use crate::scenario::Failure;
 
     #[test]
+    fn the_same_difference_is_shown_once() {
+        let side = |details: &[(&str, &str)]| {
+            let mut one = played(&[step("<- 200", details)], None);
+            let mut two = played(&[step("<- 404", details)], None);
+            one.id = "a/one".to_owned();
+            two.id = "a/two".to_owned();
+            [one, two]
+        };
+        let (old, new) = (side(&[("etag", "1")]), side(&[]));
+        let comparison = Comparison::of((&old, &[]), (&new, &[]));
+        let text = text(&comparison, "a.toml", "b.toml");
+        assert_eq!(text.matches("etag: 1").count(), 1, "{text}");
+        assert!(
+            text.contains("  the same in 1 more:\n    a/two\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn both_sides_stand_beside_each_other_with_the_contracts_verdict() {
         let old = [played(
             &[
@@ -192,7 +240,7 @@ mod tests {
             "\n─── BROKEN  a/it\na teacher gets it\n\n    \
              old: a.toml                                  │ new: b.toml\n  \
              teacher  <- 200\n    \
-             x-correlation-id: <correlation>              │ x-correlation-id: (nothing)\n  \
+             x-correlation-id: <correlation>              │ (nothing)\n  \
              the contract allows the old one\n  \
              the new one: delivery.in-order  contract broken: the answer has no x-correlation-id\n\n   \
              1  BROKEN: the new system breaks the contract\n"

@@ -1,11 +1,12 @@
 //! A flow as text that a person reads without a manual.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
 use super::{Actor, Body, Entry, Flow, Frame, Lane};
-use crate::ledger::{Ledger, Published};
+use crate::ledger::{Ledger, Published, Telling};
 use crate::redaction::Redactor;
 
 /// Runs of at least this many messages are printed as one line.
@@ -36,11 +37,30 @@ impl Flow {
             quiet: true,
             user: String::new(),
         };
+        let mut crowds: BTreeMap<(&str, &str), Vec<&Lane>> = BTreeMap::new();
         for lane in lanes {
-            printer.lane(lane);
+            match crowd_and_number(lane) {
+                Some(key) => crowds.entry(key).or_default().push(lane),
+                None => printer.lane(lane),
+            }
+        }
+        for ((crowd, number), lanes) in crowds {
+            printer.crowd(&format!("{crowd}/{number}"), &lanes);
         }
         printer.text
     }
+}
+
+/// The crowd that a lane's client is one of, and which of its user's connections it is.
+fn crowd_and_number(lane: &Lane) -> Option<(&str, &str)> {
+    let Actor::Client {
+        crowd: Some(crowd), ..
+    } = &lane.actor
+    else {
+        return None;
+    };
+    let (_, number) = lane.name.rsplit_once('/')?;
+    Some((crowd, number))
 }
 
 fn rank(actor: &Actor) -> u8 {
@@ -66,9 +86,6 @@ struct Printer<'a> {
 
 impl Printer<'_> {
     fn lane(&mut self, lane: &Lane) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
         let what = match &lane.actor {
             Actor::Operator => "runs the system",
             Actor::Caller => "calls over HTTP",
@@ -76,7 +93,51 @@ impl Printer<'_> {
             Actor::Backend => "publishes in Redis",
             Actor::Client { .. } => "WebSocket client",
         };
-        let _ = writeln!(self.text, "{} ({what})", lane.name);
+        self.title(&lane.name, what);
+        self.entries(lane);
+    }
+
+    /// Prints the lanes of a crowd: those that are alike once, the most frequent first.
+    fn crowd(&mut self, name: &str, lanes: &[&Lane]) {
+        let mut alike: BTreeMap<String, Vec<&Lane>> = BTreeMap::new();
+        for lane in lanes {
+            // Each as if it were the only one, so that equal lanes have equal texts.
+            let mut alone = Printer {
+                flow: self.flow,
+                ledger: self.ledger,
+                redactor: self.redactor.clone(),
+                text: String::new(),
+                quiet: true,
+                user: String::new(),
+            };
+            alone.entries(lane);
+            alike.entry(alone.text).or_default().push(lane);
+        }
+        let mut groups: Vec<_> = alike.into_values().collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
+        for group in groups {
+            let (count, all) = (group.len(), lanes.len());
+            let what = match (count == all, all) {
+                (true, 1) => "WebSocket client".to_owned(),
+                (true, _) => format!("{all} WebSocket clients, all alike"),
+                (false, _) => format!("{count} of {all} WebSocket clients"),
+            };
+            self.title(name, &what);
+            group
+                .first()
+                .into_iter()
+                .for_each(|lane| self.entries(lane));
+        }
+    }
+
+    fn title(&mut self, name: &str, what: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        let _ = writeln!(self.text, "{name} ({what})");
+    }
+
+    fn entries(&mut self, lane: &Lane) {
         let identified = self.flow.identified(lane);
         let mut at = 0;
         self.quiet = true;
@@ -115,8 +176,9 @@ impl Printer<'_> {
             })
             .count();
         let channel = format!("ws:<user:{}>", first.user);
-        let run = if run >= RUN || first.flood { run } else { 1 };
-        if first.flood {
+        let uncounted = first.telling == Telling::Uncounted;
+        let run = if run >= RUN || uncounted { run } else { 1 };
+        if uncounted {
             let kind = &first.kind;
             self.line(&format!(
                 "-> PUBLISH {channel}  {kind}, as many as it takes; the first:"
@@ -184,7 +246,10 @@ impl Printer<'_> {
             })
             .count();
         let (number, kind) = (first.number, &first.kind);
-        if first.flood {
+        if first.telling == Telling::Untold {
+            // The scenario says what became of them.
+            1
+        } else if first.telling == Telling::Uncounted {
             self.line(&format!(
                 "<- text {kind}, many in order, byte for byte as published"
             ));
@@ -344,6 +409,7 @@ mod tests {
             actor: Actor::Client {
                 user: user.into(),
                 offered: 0,
+                crowd: None,
             },
             entries,
         }
@@ -356,7 +422,8 @@ mod tests {
     #[test]
     fn lanes_stand_in_one_order_and_name_what_arrived() {
         let mut ledger = Ledger::default();
-        ledger.publish("anna", "hello", br#"{"event":"hello","data":{}}"#);
+        let hello = br#"{"event":"hello","data":{}}"#;
+        ledger.publish("anna", "hello", hello, Telling::Numbered);
         let backend = Lane {
             name: "backend".into(),
             actor: Actor::Backend,
@@ -396,7 +463,7 @@ bert/1 (WebSocket client)
         let mut ledger = Ledger::default();
         let long = format!("\"{}\"", "ö".repeat(LONG));
         for text in [r#"{"a":1}"#, "{\"a\" :\t1.0}", r#"{"a":1}"#, &long] {
-            ledger.publish("anna", "e", text.as_bytes());
+            ledger.publish("anna", "e", text.as_bytes(), Telling::Numbered);
         }
         let backend = Lane {
             name: "backend".into(),
@@ -424,7 +491,8 @@ bert/1 (WebSocket client)
     fn a_run_of_messages_is_one_line_until_it_is_broken() {
         let mut ledger = Ledger::default();
         for number in 1..=6 {
-            ledger.publish("anna", "count", number.to_string().as_bytes());
+            let text = number.to_string();
+            ledger.publish("anna", "count", text.as_bytes(), Telling::Numbered);
         }
         let received = ["1", "2", "3", "4", "6", "5"].map(text).into();
         let flow = Flow {
@@ -446,7 +514,7 @@ bert/1 (WebSocket client)
             let mut ledger = Ledger::default();
             let texts: Vec<String> = (1..=count).map(|number| number.to_string()).collect();
             for text in &texts {
-                ledger.publish_flood("anna", "long", text.as_bytes());
+                ledger.publish("anna", "long", text.as_bytes(), Telling::Uncounted);
             }
             let backend = Lane {
                 name: "backend".into(),
@@ -464,6 +532,39 @@ bert/1 (WebSocket client)
              -> PUBLISH ws:<user:anna>  long, as many as it takes; the first:\n     1\n\n\
              anna/1 (WebSocket client)\n  \
              <- text long, many in order, byte for byte as published\n"
+        );
+    }
+
+    #[test]
+    fn a_crowd_is_told_once_for_all_who_are_alike() {
+        let ledger = Ledger::default();
+        let pupil = |number: usize, code: u16| {
+            let reason = format!(r#"{{"id":"0e4f7a3c-9d1b-4c2e-8f5a-6b7c8d9e0f1{number}"}}"#);
+            let close = Entry::Received(Frame::Close(Some((code, reason))));
+            let user = format!("pupil-{number}");
+            Lane {
+                name: format!("{user}/1"),
+                actor: Actor::Client {
+                    user,
+                    offered: 0,
+                    crowd: Some("pupil".into()),
+                },
+                entries: vec![close],
+            }
+        };
+        let lanes = [(2, 1011), (1, 1011), (3, 1011), (4, 1001)].map(|(n, code)| pupil(n, code));
+        let lanes = lanes.into();
+        let flow = Flow { ledger, lanes };
+        let id = r#"     {
+       "id": "<uuid:1>"
+     }"#;
+        assert_eq!(
+            flow.text(&Redactor::default()),
+            format!(
+                "pupil/1 (3 of 4 WebSocket clients)\n  <- close 1011, reason\n{id}\n\n\
+                 pupil/1 (1 of 4 WebSocket clients)\n  <- close 1001, reason\n{}\n",
+                id.replace("uuid:1", "uuid:2")
+            )
         );
     }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use http_body_util::BodyExt;
 use hyper::Uri;
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tower_service::Service;
@@ -28,12 +29,16 @@ pub struct Http {
 struct Connector(Arc<[Endpoint]>);
 
 /// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum NoReply {
     /// No connection: a sentence that names the endpoint.
+    #[error("{0}")]
     Unreachable(String),
     /// A connection, and no HTTP response on it.
+    #[error("{0}")]
     Unanswered(String),
     /// The request is none.
+    #[error("{0}")]
     Unsendable(String),
 }
 
@@ -53,16 +58,7 @@ impl Http {
 
     /// Sends `call` and reads the whole answer.
     pub(crate) async fn send(&self, call: &Call, endpoint: &Endpoint) -> Result<Reply, NoReply> {
-        let request = self.request(call, endpoint).map_err(NoReply::Unsendable)?;
-        let response = self.client.request(request).await.map_err(|error| {
-            let words = root_cause(&error);
-            if error.is_connect() {
-                NoReply::Unreachable(words)
-            } else {
-                NoReply::Unanswered(words)
-            }
-        })?;
-        let (head, body) = response.into_parts();
+        let (head, body) = self.begin(call, endpoint).await?.into_parts();
         let body = body.collect().await;
         let body = body.map_err(|error| NoReply::Unanswered(root_cause(&error)))?;
         Ok(Reply {
@@ -70,6 +66,23 @@ impl Http {
             headers: owned(&head.headers),
             body: body.to_bytes().to_vec(),
             error: None,
+        })
+    }
+
+    /// Sends `call` and reads the head of the answer.
+    pub(crate) async fn begin(
+        &self,
+        call: &Call,
+        endpoint: &Endpoint,
+    ) -> Result<hyper::Response<Incoming>, NoReply> {
+        let request = self.request(call, endpoint).map_err(NoReply::Unsendable)?;
+        self.client.request(request).await.map_err(|error| {
+            let words = root_cause(&error);
+            if error.is_connect() {
+                NoReply::Unreachable(words)
+            } else {
+                NoReply::Unanswered(words)
+            }
         })
     }
 

@@ -25,6 +25,10 @@ pub fn failure(verdict: &Verdict) -> String {
         let _ = writeln!(text, "  flaky: failed in {failed} of {rounds} rounds");
     }
     let _ = writeln!(text, "\n{}", broken.failure);
+    if !broken.account.is_empty() {
+        let _ = writeln!(text, "\nthe account, and what was done to the system:");
+        excerpt(&mut text, &broken.account);
+    }
     match &broken.change {
         Some(Change::Flow(diff)) => {
             let _ = writeln!(text, "\nhow the flow differs from the reviewed one:");
@@ -88,6 +92,7 @@ mod tests {
     fn a_failure_says_what_where_and_what_to_do() {
         let broken = Broken {
             failure: Failure::broken("anna/1 received #1 hello again"),
+            account: "anna/1: 0 delivered once; duplicated: #1\nafter #1: kills redis\n".into(),
             change: Some(Change::Flow("-a\n+b\n".into())),
             log: "redis printed:\n  x\n".into(),
         };
@@ -101,6 +106,8 @@ mod tests {
             failure(&verdict),
             "area/it\n  a teacher gets it\n  flaky: failed in 2 of 3 rounds\n\n\
              contract broken: anna/1 received #1 hello again\n\n\
+             the account, and what was done to the system:\n  \
+             anna/1: 0 delivered once; duplicated: #1\n  after #1: kills redis\n\n\
              how the flow differs from the reviewed one:\n  -a\n  +b\n\n\
              redis printed:\n  x\n\n\
              next: mend the service and run `cargo verify area/it`; \

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::failure;
+use crate::ledger::Totals;
 use crate::results::{Evidence, Fate, Kept, Results};
 use crate::scenario::Failure;
 use crate::snapshot::Change;
@@ -49,6 +50,10 @@ pub fn text(results: &Results) -> String {
         results.promises.len(),
         counts.join(", ")
     );
+    let totals = results.totals();
+    if totals != Totals::default() {
+        let _ = writeln!(text, "messages: {totals}");
+    }
     for (reason, count) in results.skip_reasons() {
         let _ = writeln!(text, "{count} skipped: {reason}");
     }
@@ -207,6 +212,21 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_became_of_the_messages_is_told_in_one_line() {
+        let mut played = [
+            verdict("a/x", &[ORDER], None),
+            verdict("a/y", &[ORDER], None),
+        ];
+        played[0].totals.delivered = 5;
+        played[1].totals.delivered = 2;
+        played[1].totals.lost_with_notice = 1;
+        let text = text(&results(played.to_vec(), Vec::new()));
+        let line = "messages: 7 delivered once, 0 duplicated, 0 reordered, 0 lost silently, 1 lost with notice, \
+                    0 leaked\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

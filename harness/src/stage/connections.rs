@@ -1,21 +1,32 @@
 //! How a scenario's users connect, and what an upgrade is answered.
 
+use std::sync::Arc;
+
 use contract::rules::{self, Service};
 use tokio::time::Instant;
 
 use super::{Stage, User, fence_of};
 use crate::client::{Client, PATIENCE};
-use crate::flow::{Actor, Frame, Recorder};
+use crate::endpoint::Endpoint;
+use crate::fault::Link;
+use crate::flow::{Actor, Entry, Frame, Recorder};
 use crate::handshake::{Answer, Handshake, Socket, shake_hands};
 use crate::profile::Upgrade;
 use crate::raw_client::RawClient;
 use crate::scenario::{Failure, Outcome, ensure};
 
+/// A client's lane.
+pub(super) struct Lane {
+    name: String,
+    /// How many messages had been published when its handshake began.
+    offered: usize,
+    recorder: Recorder,
+}
+
 impl Stage {
     /// Connects `user` with a good token; anything but `101` breaks the contract.
     pub async fn connect(&self, user: &User) -> Outcome<Client> {
-        let token = self.token(user);
-        self.connect_to(&format!("/ws?token={token}"), user).await
+        self.connect_by(None, user).await
     }
 
     /// Connects as `user` with `path`; anything but `101` breaks the contract.
@@ -30,11 +41,44 @@ impl Stage {
         headers: Vec<(String, String)>,
         user: &User,
     ) -> Outcome<Client> {
+        let handshake = self.handshake_as(user, path, headers)?;
+        self.connect_as(handshake, None, user).await
+    }
+
+    /// Connects `user` with a good token over `link`; anything but `101` breaks the contract.
+    pub async fn connect_over(&self, link: &Link, user: &User) -> Outcome<Client> {
+        self.connect_by(Some(link), user).await
+    }
+
+    /// Connects `user` with a good token to the websocket service at `endpoint`; anything but `101` breaks the contract.
+    pub(crate) async fn connect_at(&self, endpoint: &Endpoint, user: &User) -> Outcome<Client> {
+        let mut handshake = self.good_handshake(user)?;
+        handshake.endpoint = endpoint.clone();
+        self.connect_as(handshake, None, user).await
+    }
+
+    pub(super) async fn connect_by(&self, link: Option<&Link>, user: &User) -> Outcome<Client> {
+        let mut handshake = self.good_handshake(user)?;
+        if let Some(link) = link {
+            handshake.endpoint = link.endpoint();
+        }
+        self.connect_as(handshake, link.map(Link::name), user).await
+    }
+
+    async fn connect_as(
+        &self,
+        handshake: Handshake,
+        network: Option<&str>,
+        user: &User,
+    ) -> Outcome<Client> {
         let (name, offered, recorder) = self.client_lane(user);
-        let stream = self.upgraded(user, path, headers, &name, &recorder).await?;
+        if let Some(network) = network {
+            recorder.push(Entry::Note(format!("over {network}")));
+        }
+        let stream = self.upgraded(&handshake, &name, &recorder).await?;
         let mut state = self.lock();
         let promise = (offered, state.ledger.len());
-        let client = start_client(&name, user, promise, stream, recorder);
+        let client = self.start_client(&name, user, promise, stream, recorder);
         state.clients.push(client.clone());
         Ok(client)
     }
@@ -42,8 +86,7 @@ impl Stage {
     /// Connects `user` with a client that does only what it is told. The fence and the ledger do not know it.
     pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
         let (name, _, recorder) = self.client_lane(user);
-        let path = format!("/ws?token={}", self.token(user));
-        let handshake = self.handshake_as(user, &path, Vec::new())?;
+        let handshake = self.good_handshake(user)?;
         RawClient::connect(name, &handshake, recorder).await
     }
 
@@ -52,12 +95,10 @@ impl Stage {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let recorder = Recorder::default();
-            let path = format!("/ws?token={}", self.token(user));
             let name = format!("{}, trying,", user.name);
-            let stream = self
-                .upgraded(user, &path, Vec::new(), &name, &recorder)
-                .await?;
-            let client = start_client(&name, user, (0, 0), stream, recorder);
+            let handshake = self.good_handshake(user)?;
+            let stream = self.upgraded(&handshake, &name, &recorder).await?;
+            let client = self.start_client(&name, user, (0, 0), stream, recorder);
             // One that is refused is closed at once, and may be before the ping is sent.
             let served =
                 client.send(Frame::Ping(Vec::new())).await.is_ok() && client.is_served(b"").await;
@@ -104,15 +145,12 @@ impl Stage {
 
     async fn upgraded(
         &self,
-        user: &User,
-        path: &str,
-        headers: Vec<(String, String)>,
+        handshake: &Handshake,
         name: &str,
         recorder: &Recorder,
     ) -> Outcome<Socket> {
-        let handshake = self.handshake_as(user, path, headers)?;
         match self
-            .shake_hands(Service::Websocket, &handshake, recorder)
+            .shake_hands(Service::Websocket, handshake, recorder)
             .await?
         {
             Answer::Refused(response) => Err(Failure::broken(format!(
@@ -123,25 +161,62 @@ impl Stage {
         }
     }
 
+    /// Connects `user` with a client that neither the flow nor the ledger know until it is [seen](Self::see).
+    pub(super) async fn connect_unseen(&self, user: &User) -> Outcome<(Client, Lane)> {
+        let lane = self.next_lane(user);
+        let handshake = self.good_handshake(user)?;
+        let stream = self
+            .upgraded(&handshake, &lane.name, &lane.recorder)
+            .await?;
+        let promise = (lane.offered, self.lock().ledger.len());
+        let recorder = lane.recorder.clone();
+        let client = self.start_client(&lane.name, user, promise, stream, recorder);
+        Ok((client, lane))
+    }
+
+    /// From here on flow and ledger know `client`, a connection of `user`.
+    pub(super) fn see(&self, client: &Client, user: &User, lane: Lane) {
+        self.enter_lane(user, lane);
+        self.lock().clients.push(client.clone());
+    }
+
     /// The lane of the next connection of `user`: its name, how many messages were published before, and its recorder.
     fn client_lane(&self, user: &User) -> (String, usize, Recorder) {
-        let mut state = self.lock();
-        let number = 1 + state
-            .lanes
-            .iter()
-            .filter(
-                |(_, actor, _)| matches!(actor, Actor::Client { user: u, .. } if *u == user.name),
-            )
-            .count();
-        let offered = state.ledger.len();
-        let name = format!("{}/{number}", user.name);
-        let recorder = Recorder::default();
+        let lane = self.next_lane(user);
+        let (name, offered, recorder) = (lane.name.clone(), lane.offered, lane.recorder.clone());
+        self.enter_lane(user, lane);
+        (name, offered, recorder)
+    }
+
+    fn next_lane(&self, user: &User) -> Lane {
+        let state = self.lock();
+        let others = state.lanes.iter().filter(
+            |(_, actor, _)| matches!(actor, Actor::Client { user: u, .. } if *u == user.name),
+        );
+        Lane {
+            name: format!("{}/{}", user.name, 1 + others.count()),
+            offered: state.ledger.len(),
+            recorder: Recorder::default(),
+        }
+    }
+
+    fn enter_lane(&self, user: &User, lane: Lane) {
         let actor = Actor::Client {
             user: user.name.clone(),
-            offered,
+            offered: lane.offered,
+            crowd: user.crowd.clone(),
         };
-        state.lanes.push((name.clone(), actor, recorder.clone()));
-        (name, offered, recorder)
+        self.lock().lanes.push((lane.name, actor, lane.recorder));
+    }
+
+    /// What `user` asks for who has a good token.
+    pub(crate) fn good_handshake(&self, user: &User) -> Outcome<Handshake> {
+        let path = format!("/ws?token={}", self.token(user));
+        let mut handshake = self.handshake_as(user, &path, Vec::new())?;
+        if let Some(crowd) = &user.crowd {
+            handshake.path = format!("/ws?token=<token:{crowd}>");
+        }
+        Ok(handshake)
     }
 
     /// An upgrade request of `path` at the websocket service, which is the contract's: what goes over the wire is as the
@@ -206,16 +281,19 @@ impl Stage {
         self.lock().audit.called(service, &call, &reply);
         Ok(answer)
     }
-}
 
-fn start_client(
-    name: &str,
-    user: &User,
-    promise: (usize, usize),
-    stream: Socket,
-    recorder: Recorder,
-) -> Client {
-    let id = user.id.clone();
-    let is_fence = move |bytes: &[u8]| fence_of(&id, bytes);
-    Client::start(name, &user.name, promise, stream, recorder, is_fence)
+    fn start_client(
+        &self,
+        name: &str,
+        user: &User,
+        promise: (usize, usize),
+        stream: Socket,
+        recorder: Recorder,
+    ) -> Client {
+        let (id, published) = (user.id.clone(), Arc::clone(&self.0.published));
+        let is_fence = move |bytes: &[u8]| fence_of(&id, bytes);
+        Client::start(
+            name, &user.name, promise, stream, recorder, published, is_fence,
+        )
+    }
 }

@@ -1,6 +1,7 @@
 //! What a stage owes its scenario in the end: the fence, the ledger, the contract's documents, and what was exercised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use futures_util::future::join_all;
 use uuid::Uuid;
@@ -10,8 +11,8 @@ use crate::audit::{Audience, Exercised, Life};
 use crate::breach::Breach;
 use crate::client::Client;
 use crate::flow::{Actor, Entry, Frame};
-use crate::ledger::Promise;
-use crate::scenario::{Failure, Outcome};
+use crate::ledger::{Account, Ledger, Promise, Totals};
+use crate::scenario::{Failure, Outcome, ensure};
 
 const ONCE: &str = "delivery.once-per-connection";
 
@@ -39,23 +40,10 @@ impl Stage {
         let mut breaches = Vec::new();
         for client in &clients {
             breaches.extend(doubled_fences(client));
-            let (offered, promised) = client.promise();
-            let siblings = clients
-                .iter()
-                .filter(|other| other.user() == client.user() && other.name() != client.name());
-            let promise = Promise {
-                client: client.name(),
-                user: client.user(),
-                offered,
-                promised,
-                open: open.iter().any(|open| open.name() == client.name()),
-                texts: &client.texts(),
-                binaries: &client.binaries(),
-                sent: &client.sent(),
-                siblings: &siblings.flat_map(Client::texts).collect::<Vec<_>>(),
-            };
-            breaches.extend(self.lock().ledger.violations(&promise));
         }
+        self.of_each_promise(&clients, |ledger, promise| {
+            breaches.extend(ledger.violations(promise));
+        });
         breaches.extend(lost);
         breaches.extend(self.audit(&clients));
         let ended = clients.iter().filter_map(|client| {
@@ -63,6 +51,9 @@ impl Stage {
             Some(Breach::new(format!("{} {words}", client.name())))
         });
         breaches.extend(ended);
+        if breaches.is_empty() {
+            self.tell_of_traffic(&clients);
+        }
         for client in &open {
             client.fence();
         }
@@ -72,15 +63,89 @@ impl Stage {
         }
     }
 
+    /// What became of the messages of all connections; and the account of each connection whose is not clean, with what
+    /// was done to the system meanwhile.
+    pub fn accounts(&self) -> (Totals, String) {
+        let clients = self.lock().clients.clone();
+        let (mut totals, mut unclean) = (Totals::default(), String::new());
+        self.of_each_promise(&clients, |ledger, promise| {
+            let account = ledger.account(promise);
+            totals += &account;
+            if !account.is_clean() {
+                let _ = writeln!(unclean, "{}: {account}", promise.client);
+            }
+        });
+        if !unclean.is_empty() {
+            for (published, words) in &self.lock().faults {
+                let _ = writeln!(unclean, "after #{published}: {words}");
+            }
+        }
+        (totals, unclean)
+    }
+
+    /// Checks that of the messages to `client`, whose connection has ended, exactly those with these numbers never arrived,
+    /// and that it was told so.
+    pub fn expect_lost_with_notice(&self, client: &Client, numbers: &[usize]) -> Outcome {
+        let (clients, mut account) = ([client.clone()], Account::default());
+        self.of_each_promise(&clients, |ledger, promise| {
+            account = ledger.account(promise);
+        });
+        ensure(account.lost_with_notice == numbers, || {
+            format!(
+                "{} should have lost {numbers:?} with notice; of what was published to it: {account}",
+                client.name()
+            )
+        })?;
+        client.note(&format!(
+            "{} lost, and the end of the connection tells it",
+            words(numbers)
+        ));
+        Ok(())
+    }
+
+    /// Shows `look` what each of `clients` was promised and got.
+    fn of_each_promise(&self, clients: &[Client], mut look: impl FnMut(&Ledger, &Promise)) {
+        let mut of_user: BTreeMap<&str, Vec<&Client>> = BTreeMap::new();
+        for client in clients {
+            of_user.entry(client.user()).or_default().push(client);
+        }
+        for client in clients {
+            let (offered, promised) = client.promise();
+            let siblings = (of_user[client.user()].iter())
+                .filter(|other| other.name() != client.name())
+                .flat_map(|other| other.texts());
+            let promise = Promise {
+                client: client.name(),
+                user: client.user(),
+                offered,
+                promised,
+                end: client.end(|code| self.is_known_close(code)),
+                texts: &client.texts(),
+                binaries: &client.binaries(),
+                sent: &client.sent(),
+                siblings: &siblings.collect::<Vec<_>>(),
+            };
+            look(&self.lock().ledger, &promise);
+        }
+    }
+
+    /// Whether a close with `code` is one of the contract's, each of which says what the client is to do.
+    fn is_known_close(&self, code: u16) -> bool {
+        self.0.lines.rules.knows_close(code)
+    }
+
     /// Each thing that travelled since the last call and is not as the contract's documents say.
     fn audit(&self, clients: &[Client]) -> Vec<Breach> {
         let mut state = self.lock();
         let state = &mut *state;
+        // What was published off the contract on purpose arrives as it was published.
+        let of_the_contract: BTreeSet<&[u8]> = (state.ledger.published().iter())
+            .filter(|message| self.0.lines.rules.knows(&message.kind))
+            .map(|message| message.bytes.as_slice())
+            .collect();
         for client in clients {
             for text in client.texts() {
-                // What was published off the contract on purpose arrives as it was published.
-                let mut copies = (state.ledger.published().iter()).filter(|m| m.bytes == text);
-                if copies.any(|message| self.0.lines.rules.knows(&message.kind)) {
+                if of_the_contract.contains(text.as_slice()) {
                     state.audit.received(client.name(), &text);
                 }
             }
@@ -104,6 +169,10 @@ impl Stage {
             .map(|(name, _, recorder)| (name.as_str(), life(&recorder.entries())))
             .collect();
         for message in state.ledger.published() {
+            // What is off the contract exercises nothing of it.
+            if !self.0.lines.rules.knows(&message.kind) {
+                continue;
+            }
             // A connection counts as there when the promise holds for it.
             let there = |client: &&Client| client.promise().1 < message.number;
             let (own, others): (Vec<_>, Vec<_>) = (state.clients.iter().filter(there))
@@ -165,6 +234,13 @@ impl Stage {
         lost.extend(join_all(arrivals).await.into_iter().flatten());
         Ok(())
     }
+}
+
+/// Message numbers as the beginning of a sentence: `#2 and #3 are`.
+fn words(numbers: &[usize]) -> String {
+    let words: Vec<String> = numbers.iter().map(|number| format!("#{number}")).collect();
+    let verb = if numbers.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", words.join(" and "))
 }
 
 /// How the connection of a client's lane ended, if it has.

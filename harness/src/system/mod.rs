@@ -36,7 +36,9 @@ mod stock;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -45,6 +47,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::endpoint::{Endpoint, Stream};
 use crate::http::{Call, Http, NoReply};
 use crate::profile::{Capability, Profile, Ready, Service, template};
+use crate::proxy::Proxy;
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
 use crate::token::{Issuer, Key};
@@ -63,7 +66,7 @@ pub use stock::Stock;
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
 const READY_INTERVAL: Duration = Duration::from_millis(15);
-/// How long one of its answers may take.
+/// How long an answer to a ready check may take.
 const READY_DEADLINE: Duration = Duration::from_secs(5);
 /// How long an engine may take to close a connection that no container accepts: by then a new one has been refused.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(200);
@@ -98,9 +101,26 @@ pub struct System {
     /// The services that cannot be used, and why.
     pub trouble: BTreeMap<Capability, String>,
     redis: Option<Endpoint>,
+    redis_pair: Option<RedisPair>,
+    /// Where each part is that the harness starts.
+    addresses: Vec<(Part, SocketAddr)>,
     profile: Profile,
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
+    redis_proxy: Option<Arc<Proxy>>,
+}
+
+/// Two Redis servers, the first one and a spare one.
+#[derive(Clone, Debug)]
+pub struct RedisPair {
+    /// The first one as this process reaches it.
+    pub first: Endpoint,
+    /// The spare one as this process reaches it.
+    pub spare: Endpoint,
+    /// Where this process reaches each, and the services through a proxy.
+    pub addresses: [SocketAddr; 2],
+    /// Where each finds the other: host and port of the first, and of the second.
+    pub among_equals: [(String, u16); 2],
 }
 
 impl System {
@@ -123,20 +143,29 @@ impl System {
             }
             None => StandIns::start([127, 0, 0, 1].into(), [0; 4]).await?,
         };
-        let plan = Plan::new(stock, &standins, &issuer, &redis_password, settings)?;
-        let (websocket, gateway) = (plan.websocket.clone(), plan.gateway.clone());
-        let redis = plan.redis.clone();
+        let redis_proxy = match settings.is_redis_behind_proxy() {
+            true => Some(Arc::new(stock.proxy().await?)),
+            false => None,
+        };
+        let proxy = redis_proxy.as_deref();
+        let plan = Plan::new(stock, &standins, &issuer, &redis_password, proxy, settings)?;
+        if let (Some(proxy), Some(redis)) = (proxy, plan.address(Part::Redis)) {
+            proxy.forward_to([redis]);
+        }
         let system = Self {
-            websocket,
-            gateway,
+            websocket: plan.websocket.clone(),
+            gateway: plan.gateway.clone(),
             standins,
             issuer,
             redis_password,
             trouble: BTreeMap::new(),
-            redis,
+            redis: plan.redis.clone(),
+            redis_pair: RedisPair::of(&plan),
+            addresses: plan.addresses(),
             profile: profile.clone(),
             parts: tokio::sync::Mutex::new(Some(Parts::start(stock, plan, &log).await?)),
             log,
+            redis_proxy,
         };
         system.until_ready().await
     }
@@ -161,6 +190,16 @@ impl System {
         &self.profile
     }
 
+    /// What stands between the services and Redis, if the settings ask for it.
+    pub fn redis_proxy(&self) -> Option<Arc<Proxy>> {
+        self.redis_proxy.clone()
+    }
+
+    /// The first Redis and the spare one, where the harness starts Redis.
+    pub fn redis_pair(&self) -> Option<&RedisPair> {
+        self.redis_pair.as_ref()
+    }
+
     /// Whether this is the reference system, whole.
     pub fn is_reference(&self) -> bool {
         self.profile.is_reference()
@@ -171,16 +210,26 @@ impl System {
         let endpoint = match part {
             Part::WebsocketService => self.websocket.clone(),
             Part::ApiGateway => self.gateway.clone(),
-            Part::Redis | Part::SecondWebsocketService => None,
+            Part::SecondWebsocketService => self.address(part).ok().map(Endpoint::http),
+            Part::Redis | Part::SecondRedis => None,
         };
         let words = || format!("{part} is not in the profile: the scenario should say its needs");
         endpoint.ok_or_else(|| Failure::Bug(words()))
     }
 
+    /// Where `part` listens, which the harness starts: for what is done to the network before it.
+    pub(crate) fn address(&self, part: Part) -> Outcome<SocketAddr> {
+        let found = self.addresses.iter().find(|(other, _)| *other == part);
+        let words = || format!("{part} is somebody else's: the scenario should say its needs");
+        found
+            .map(|(_, address)| *address)
+            .ok_or_else(|| Failure::Bug(words()))
+    }
+
     /// Whether the harness starts `part`: one of somebody else's runs already.
     pub fn starts(&self, part: Part) -> bool {
         let service = match part {
-            Part::Redis => self.profile.redis.as_ref(),
+            Part::Redis | Part::SecondRedis => self.profile.redis.as_ref(),
             Part::WebsocketService | Part::SecondWebsocketService => {
                 self.profile.websocket.as_ref()
             }
@@ -224,6 +273,33 @@ impl System {
     /// What the parts printed since `mark`: the lines that contain one of `words`, or the last few where none does.
     pub fn log_since(&self, mark: &Mark, words: &[String]) -> String {
         self.log.since(mark, words)
+    }
+
+    /// Waits until `part`, which has just been started, answers, whatever it says.
+    pub(crate) async fn until_answering(&self, part: Part) -> Result<(), String> {
+        let service = match part {
+            Part::ApiGateway => &self.profile.gateway,
+            _ => &self.profile.websocket,
+        };
+        let (Some(service), Ok(endpoint)) = (service, self.endpoint(part)) else {
+            return Err(format!("there is no {part}"));
+        };
+        let http = Http::to([endpoint.clone()])?;
+        let deadline = Instant::now() + START_DEADLINE;
+        while !answers(&service.ready, &endpoint, &http).await {
+            if let Some(exit) = self.exit(part).await {
+                return Err(format!("{part} {exit}\n{}", self.last_words(part).await));
+            }
+            if Instant::now() > deadline {
+                let seconds = START_DEADLINE.as_secs();
+                let printed = self.last_words(part).await;
+                return Err(format!(
+                    "{part} does not answer after {seconds} s\n{printed}"
+                ));
+            }
+            sleep(READY_INTERVAL).await;
+        }
+        Ok(())
     }
 
     async fn until_ready(mut self) -> Result<Self, StartError> {
@@ -320,6 +396,17 @@ impl System {
     }
 }
 
+/// Whether a part answers at all.
+async fn answers(ready: &Ready, endpoint: &Endpoint, http: &Http) -> bool {
+    match ready {
+        Ready::Tcp => endpoint.connect().await.is_ok(),
+        Ready::Path(path) => {
+            let answer = timeout(READY_DEADLINE, http.send(&Call::get(path), endpoint)).await;
+            matches!(answer, Ok(Ok(_)))
+        }
+    }
+}
+
 /// Whether a part can be used, or what it did instead.
 async fn ready(ready: &Ready, endpoint: &Endpoint, http: &Http) -> Result<(), String> {
     match ready {
@@ -355,6 +442,21 @@ async fn stays_open(mut stream: Stream) -> bool {
         Ok(Err(_)) => false,
         // A server waits for the client to speak first.
         Err(_) => true,
+    }
+}
+
+impl RedisPair {
+    fn of(plan: &Plan) -> Option<Self> {
+        let (first, second) = (Part::Redis, Part::SecondRedis);
+        Some(Self {
+            first: plan.redis.clone()?,
+            spare: plan.spare_redis.clone()?,
+            addresses: [plan.address(first)?, plan.address(second)?],
+            among_equals: [
+                plan.address_among_equals(first)?,
+                plan.address_among_equals(second)?,
+            ],
+        })
     }
 }
 

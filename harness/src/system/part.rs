@@ -27,6 +27,8 @@ pub enum Part {
     ApiGateway,
     /// A websocket service that a scenario starts besides.
     SecondWebsocketService,
+    /// A Redis that a scenario starts besides.
+    SecondRedis,
 }
 
 /// How a part ended.
@@ -38,6 +40,7 @@ pub struct Exit {
 
 /// The parts of one system that it has started, each in its place.
 pub(super) struct Parts {
+    /// All that it can start.
     programs: Vec<Program>,
     containers: Option<Containers>,
     children: Children,
@@ -52,6 +55,7 @@ impl Part {
             Self::WebsocketService => "websocket-service",
             Self::ApiGateway => "api-gateway",
             Self::SecondWebsocketService => "second-websocket-service",
+            Self::SecondRedis => "second-redis",
         }
     }
 }
@@ -87,9 +91,19 @@ impl System {
         }
     }
 
+    /// Stops `part` where it is: it keeps its connections and does nothing, until [`resume`](Self::resume).
+    pub async fn pause(&self, part: Part) -> Result<(), String> {
+        self.parts().await?.signal(part, "SIGSTOP").await
+    }
+
+    /// Lets `part`, which was paused, go on.
+    pub async fn resume(&self, part: Part) -> Result<(), String> {
+        self.parts().await?.signal(part, "SIGCONT").await
+    }
+
     /// Starts `part`, which has ended, where it was; it is not ready yet, and a Redis is empty.
     pub async fn start_part(&self, part: Part) -> Result<(), String> {
-        self.parts().await?.start_again(part).await
+        self.parts().await?.start_part(part).await
     }
 
     /// Starts a second websocket service, like the first one but without the variable `absent`.
@@ -156,6 +170,7 @@ impl Parts {
         match parts.launch(&plan.programs).await {
             Ok(()) => {
                 parts.programs = plan.programs;
+                parts.programs.extend(plan.spares);
                 Ok(parts)
             }
             Err(error) => {
@@ -228,8 +243,8 @@ impl Parts {
         }
     }
 
-    /// Starts `part`, which has ended, where it was.
-    async fn start_again(&mut self, part: Part) -> Result<(), String> {
+    /// Starts `part`, which has ended or never ran.
+    async fn start_part(&mut self, part: Part) -> Result<(), String> {
         if let Some(containers) = self.containers_with(part) {
             return containers.restart(part.name()).await;
         }
@@ -238,10 +253,8 @@ impl Parts {
     }
 
     async fn start_second_without(&mut self, absent: &str) -> Result<(), String> {
-        let first = self.program(Part::WebsocketService)?;
-        let second = first.second_without(Part::SecondWebsocketService, absent);
-        let launched = self.launch(&[second.map_err(|error| error.0)?]).await;
-        launched.map_err(|error| error.0)
+        let second = self.program(Part::SecondWebsocketService)?.without(absent);
+        self.launch(&[second]).await.map_err(|error| error.0)
     }
 
     /// The containers, if `part` is one of them.

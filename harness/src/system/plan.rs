@@ -3,13 +3,14 @@
 //! The parts call Redis and the stand-ins; nobody but this process calls the services. So a container must reach what
 //! listens on this machine, and a process reaches what is in a container by its published port, as this process does.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::children::free_port;
 use super::programs::{Ports, Program, Supply};
 use super::{ORIGIN, Part, Settings, StartError, Stock, engine};
 use crate::endpoint::Endpoint;
 use crate::profile::{Service, Source};
+use crate::proxy::Proxy;
 use crate::standin::{StandIn, StandIns};
 use crate::token::Issuer;
 
@@ -21,8 +22,12 @@ pub(super) struct Plan {
     /// What its network is called, and its containers with their part's name behind it.
     pub run: String,
     pub programs: Vec<Program>,
-    /// Redis as this process reaches it; none where only the profile's command publishes.
+    /// What is started only when a scenario asks for it.
+    pub spares: Vec<Program>,
+    /// Redis as this process reaches it; none where only the profile's command publishes, or nobody.
     pub redis: Option<Endpoint>,
+    /// The spare one.
+    pub spare_redis: Option<Endpoint>,
     pub websocket: Option<Endpoint>,
     pub gateway: Option<Endpoint>,
     /// Why a part in a container may not find Redis.
@@ -42,26 +47,39 @@ impl Plan {
         standins: &StandIns,
         issuer: &Issuer,
         redis_password: &str,
+        redis_proxy: Option<&Proxy>,
         settings: &Settings,
     ) -> Result<Self, StartError> {
         let profile = stock.profile();
         let run = format!("{}-{}", engine::OWN, uuid::Uuid::new_v4().simple());
         let service = profile.redis.as_ref();
-        let redis = redis(service, stock.supply(Part::Redis), redis_password)?;
-        let endpoint = match &redis {
-            Some(redis) => {
-                let address = (Ipv4Addr::LOCALHOST, redis.ports.outside).into();
-                // One that is told no password asks for none.
-                let password = redis.is_told(redis_password).then_some(redis_password);
-                Some(Endpoint::redis(address, password))
-            }
+        let redis = |part| redis(part, service, stock.supply(part), redis_password);
+        let (redis, spare_redis) = (redis(Part::Redis)?, redis(Part::SecondRedis)?);
+        let started = |redis: &Program| {
+            let address = (Ipv4Addr::LOCALHOST, redis.ports.outside).into();
+            // One that is told no password asks for none.
+            let password = redis.is_told(redis_password).then_some(redis_password);
+            Endpoint::redis(address, password)
+        };
+        let reached = match &redis {
+            Some(redis) => Some(started(redis)),
             None => service.and_then(Service::url).cloned(),
         };
         // Without one, no part is told of one: the profile is checked for that.
-        let redis_url = endpoint.as_ref().map_or("", Endpoint::url).to_owned();
-        let (in_container, caution) = from_container(&run, redis.as_ref(), &redis_url);
+        let redis_url = reached.as_ref().map_or("", Endpoint::url).to_owned();
+        let (here, in_container, caution) = match redis_proxy {
+            Some(proxy) => {
+                let through = at_port(&redis_url, proxy.port());
+                let there = of_this_machine(&through).map(|(url, _)| url);
+                (through.clone(), there.unwrap_or(through), None)
+            }
+            None => {
+                let (there, caution) = from_container(&run, redis.as_ref(), &redis_url);
+                (redis_url, there, caution)
+            }
+        };
         let process = View {
-            redis_url: redis_url.clone(),
+            redis_url: here,
             standin_host: "127.0.0.1",
         };
         let container = View {
@@ -94,25 +112,59 @@ impl Plan {
             program.environment.extend_from_slice(others);
             Ok(Some(program))
         };
-        let websocket = program(
-            Part::WebsocketService,
-            &profile.websocket,
-            &settings.websocket,
-        )?;
+        let websocket = |part| program(part, &profile.websocket, &settings.websocket);
+        let second_websocket = websocket(Part::SecondWebsocketService)?;
+        let websocket = websocket(Part::WebsocketService)?;
         let gateway = program(Part::ApiGateway, &profile.gateway, &settings.gateway)?;
         Ok(Self {
             run,
-            redis: endpoint,
-            websocket: self::endpoint(profile.websocket.as_ref(), websocket.as_ref()),
-            gateway: self::endpoint(profile.gateway.as_ref(), gateway.as_ref()),
+            spare_redis: spare_redis.as_ref().map(started),
+            redis: reached,
+            websocket: endpoint(profile.websocket.as_ref(), websocket.as_ref()),
+            gateway: endpoint(profile.gateway.as_ref(), gateway.as_ref()),
             programs: [redis, websocket, gateway].into_iter().flatten().collect(),
+            spares: [spare_redis, second_websocket]
+                .into_iter()
+                .flatten()
+                .collect(),
             caution,
         })
+    }
+
+    /// Where this process reaches each part that the harness starts.
+    pub fn addresses(&self) -> Vec<(Part, SocketAddr)> {
+        let all = self.programs.iter().chain(&self.spares);
+        let parts = all.map(|program| program.part);
+        parts
+            .filter_map(|part| Some((part, self.address(part)?)))
+            .collect()
+    }
+
+    /// Where this process reaches `part`, if the harness starts it.
+    pub fn address(&self, part: Part) -> Option<SocketAddr> {
+        let port = self.program(part)?.ports.outside;
+        Some((Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    /// Where one part finds `part`, if both are started from the same.
+    pub fn address_among_equals(&self, part: Part) -> Option<(String, u16)> {
+        let program = self.program(part)?;
+        let Ports { inside, outside } = program.ports;
+        Some(match program.supply {
+            Supply::Image(_) => (format!("{}-{part}", self.run), inside),
+            Supply::Executable(_) => ("127.0.0.1".to_owned(), outside),
+        })
+    }
+
+    fn program(&self, part: Part) -> Option<&Program> {
+        let mut all = self.programs.iter().chain(&self.spares);
+        all.find(|program| program.part == part)
     }
 }
 
 /// The Redis that is to be started; none where somebody else's runs.
 fn redis(
+    part: Part,
     service: Option<&Service>,
     supply: Option<&Supply>,
     password: &str,
@@ -120,18 +172,12 @@ fn redis(
     let (Some(service), Some(supply)) = (service, supply) else {
         return Ok(None);
     };
-    let ports = ports(Part::Redis, &service.source, supply)?;
+    let ports = ports(part, &service.source, supply)?;
     let values = [
         ("port", ports.inside.to_string()),
         ("redis_password", password.to_owned()),
     ];
-    Ok(Some(Program::new(
-        Part::Redis,
-        service,
-        supply,
-        ports,
-        &values,
-    )))
+    Ok(Some(Program::new(part, service, supply, ports, &values)))
 }
 
 /// Redis at `here`, as a container writes it; and why it may not be found there, where that is known.
@@ -151,6 +197,18 @@ fn from_container(run: &str, redis: Option<&Program>, here: &str) -> (String, Op
             (there, Some(caution))
         }
         None => (here.to_owned(), None),
+    }
+}
+
+/// The Redis url of this machine `url` with another port.
+fn at_port(url: &str, port: u16) -> String {
+    match reqwest::Url::parse(url) {
+        Ok(mut url) => {
+            // Fails only for a URL that has no host.
+            let _ = url.set_port(Some(port));
+            url.into()
+        }
+        Err(_) => url.to_owned(),
     }
 }
 
@@ -183,7 +241,7 @@ fn ports(part: Part, source: &Source, supply: &Supply) -> Result<Ports, StartErr
 /// Where a part listens that nobody told otherwise (contract, Configuration).
 fn contract_port(part: Part) -> u16 {
     match part {
-        Part::Redis => 6379,
+        Part::Redis | Part::SecondRedis => 6379,
         Part::WebsocketService | Part::SecondWebsocketService => 8080,
         Part::ApiGateway => 4001,
     }

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::children::free_port;
-use super::{Part, StartError};
+use super::Part;
 use crate::profile::{ImageName, Service, Source, template};
 
 /// What the services of a system are told besides what every system's are: for faults that need other limits.
@@ -11,6 +10,7 @@ use crate::profile::{ImageName, Service, Source, template};
 pub struct Settings {
     pub(super) websocket: Vec<(String, String)>,
     pub(super) gateway: Vec<(String, String)>,
+    redis_behind_proxy: bool,
 }
 
 /// What a part is started from.
@@ -82,6 +82,22 @@ impl Settings {
         self.gateway.push((name.to_owned(), value.to_owned()));
         self
     }
+
+    /// Puts a proxy of the harness between the services and Redis: for faults of the network. Backend services publish
+    /// past it.
+    pub fn redis_behind_proxy(mut self) -> Self {
+        self.redis_behind_proxy = true;
+        self
+    }
+
+    /// Whether they set variables.
+    pub fn set_variables(&self) -> bool {
+        !self.websocket.is_empty() || !self.gateway.is_empty()
+    }
+
+    pub(super) fn is_redis_behind_proxy(&self) -> bool {
+        self.redis_behind_proxy
+    }
 }
 
 impl Program {
@@ -101,11 +117,11 @@ impl Program {
         };
         let arguments = match (given, part, supply) {
             (Some(words), _, _) => words.iter().map(|word| fill(word)).collect(),
-            (None, Part::Redis, Supply::Image(_)) => {
+            (None, Part::Redis | Part::SecondRedis, Supply::Image(_)) => {
                 let words = IN_CONTAINER.iter().chain(&REDIS).chain(&WITH_PASSWORD);
                 words.map(|word| fill(word)).collect()
             }
-            (None, Part::Redis, Supply::Executable(_)) => {
+            (None, Part::Redis | Part::SecondRedis, Supply::Executable(_)) => {
                 let words = ON_LOOPBACK.iter().chain(&REDIS).chain(&WITH_PASSWORD);
                 words.map(|word| fill(word)).collect()
             }
@@ -130,17 +146,11 @@ impl Program {
         words.any(|told| told.contains(word))
     }
 
-    /// The same program as another part and without the variable `absent`.
-    pub fn second_without(&self, part: Part, absent: &str) -> Result<Self, StartError> {
-        let mut second = Self {
-            part,
-            ..self.clone()
-        };
-        second.environment.retain(|(name, _)| name != absent);
-        if second.supply.image().is_some() {
-            second.ports.outside = free_port()?;
-        }
-        Ok(second)
+    /// The same program without the variable `absent`.
+    pub fn without(&self, absent: &str) -> Self {
+        let mut without = self.clone();
+        without.environment.retain(|(name, _)| name != absent);
+        without
     }
 }
 

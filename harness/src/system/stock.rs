@@ -1,5 +1,7 @@
 //! What systems are started from: made once, for any number of them.
 
+use std::net::Ipv4Addr;
+
 use tokio::sync::OnceCell;
 
 use super::binaries::{self, Binaries};
@@ -7,6 +9,7 @@ use super::engine::{self, Engine};
 use super::programs::{Executable, OwnProgram, Supply};
 use super::{Part, Runtime, StartError, redis_package};
 use crate::profile::{Profile, Service, Source};
+use crate::proxy::Proxy;
 
 /// The services and Redis, ready to be started.
 pub struct Stock {
@@ -102,6 +105,18 @@ impl Stock {
         Some(self.supply(part)?.image()?.to_string())
     }
 
+    /// A proxy that the services reach, wherever they run.
+    pub(super) async fn proxy(&self) -> Result<Proxy, StartError> {
+        let services = [Part::WebsocketService, Part::ApiGateway];
+        // A container reaches this machine through the engine's gateway, not through its loopback.
+        let host = match services.iter().any(|part| self.image(*part).is_some()) {
+            true => Ipv4Addr::UNSPECIFIED,
+            false => Ipv4Addr::LOCALHOST,
+        };
+        let started = Proxy::start(host.into()).await;
+        started.map_err(|error| StartError(format!("a proxy cannot listen: {error}")))
+    }
+
     pub(super) fn engine(&self) -> Option<&Engine> {
         self.engine.as_ref()
     }
@@ -109,7 +124,7 @@ impl Stock {
     /// What `part` is started from; nothing where it is left out, or somebody else's.
     pub(super) fn supply(&self, part: Part) -> Option<&Supply> {
         match part {
-            Part::Redis => self.redis.as_ref(),
+            Part::Redis | Part::SecondRedis => self.redis.as_ref(),
             Part::WebsocketService | Part::SecondWebsocketService => self.websocket.as_ref(),
             Part::ApiGateway => self.gateway.as_ref(),
         }
@@ -180,7 +195,7 @@ impl Workshop<'_> {
     async fn own(&self, part: Part) -> Result<OwnProgram, StartError> {
         let build = || binaries::build(self.say);
         let path = match part {
-            Part::Redis => return redis_package::provide(self.say).await,
+            Part::Redis | Part::SecondRedis => return redis_package::provide(self.say).await,
             Part::WebsocketService | Part::SecondWebsocketService => {
                 &self
                     .binaries

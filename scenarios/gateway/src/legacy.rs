@@ -1,5 +1,6 @@
 //! The WebSocket route that is gone: `/ws/v1/status/{client_id}` is a plain 404, to an upgrade too.
 
+use harness::breach::Breaks;
 use harness::handshake::Answer;
 use harness::http::Call;
 use harness::scenario::{Failure, Outcome, Scenario, ensure};
@@ -38,7 +39,8 @@ pub fn scenarios() -> Vec<Scenario> {
 }
 
 async fn metrics(stage: Stage) -> Outcome {
-    gone(stage.clone(), Credentials::Query).await?;
+    let answered = gone(stage.clone(), Credentials::Query).await;
+    answered.breaks("legacy.route-gone")?;
     let reply = stage.call_unseen(&Call::get("/metrics")).await?;
     ensure(reply.status == 200, || {
         format!(

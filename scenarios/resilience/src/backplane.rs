@@ -1,4 +1,4 @@
-//! Redis is lost, and comes back.
+//! Redis is lost, hangs, or throws the service out; and comes back.
 
 use futures_util::future::try_join_all;
 use harness::breach::Breaks;
@@ -12,6 +12,8 @@ use serde_json::json;
 
 /// How many pipelines a user may ask for in a minute (contract, API gateway).
 const PIPELINES: usize = 10;
+/// How many messages a client has when something happens to it: enough to be in the middle of them.
+const SOME: usize = 20;
 
 const AWAY: &str = "backplane.away-refuses";
 const RESUMES: &str = "backplane.resumes";
@@ -40,6 +42,27 @@ pub fn scenarios() -> Vec<Scenario> {
         .proves(["rate-limits.without-redis"])
         .needs([Capability::Gateway])
         .on_own_system(Settings::default()),
+        Scenario::new(
+            "resilience/backplane/redis-hung",
+            "a Redis that answers nothing is as good as lost, and when it goes on all is served again",
+            redis_hung,
+        )
+        .proves([
+            "backplane.hang-closes",
+            "backplane.away-refuses",
+            "backplane.resumes",
+            "health.redis-down",
+        ])
+        .needs([Capability::Websocket])
+        .on_own_system(Settings::default()),
+        Scenario::new(
+            "resilience/backplane/client-kill",
+            "a subscription that Redis ends closes its clients, and who connects again misses nothing",
+            client_kill,
+        )
+        .proves(["backplane.loss-closes", "backplane.resumes"])
+        .needs([Capability::Websocket])
+        .on_own_system(Settings::default()),
     ]
 }
 
@@ -50,10 +73,10 @@ async fn redis_lost(stage: Stage) -> Outcome {
         stage.connect(&teacher).await?,
         stage.connect(&colleague).await?,
     ];
-    stage
-        .publish_bytes(&teacher, "before", br#"{"event":"before","data":{}}"#)
-        .await?;
-    stage.settle().await?;
+    let traffic = stage.traffic(&[&teacher, &colleague]);
+    for client in &connected {
+        client.expect_texts(SOME).await?;
+    }
 
     stage.kill_redis().await?;
     for client in &connected {
@@ -67,17 +90,64 @@ async fn redis_lost(stage: Stage) -> Outcome {
     says_so(&stage).await.breaks("health.redis-down")?;
 
     stage.start_redis().await.breaks(RESUMES)?;
-    stage.connect(&teacher).await.breaks(RESUMES)?;
-    stage.connect(&colleague).await.breaks(RESUMES)?;
-    stage
-        .publish_bytes(&teacher, "after", br#"{"event":"after","data":{}}"#)
-        .await?;
-    stage.settle().await.breaks(RESUMES)
+    for user in [&teacher, &colleague] {
+        served_again(&stage, user).await?;
+    }
+    traffic.stop().await?;
+    stage.settle().await
+}
+
+/// A user connects and gets what is published from then on.
+async fn served_again(stage: &Stage, user: &User) -> Outcome {
+    let client = stage.connect(user).await.breaks(RESUMES)?;
+    client.expect_texts(SOME).await.breaks(RESUMES)
 }
 
 async fn gateway_without_redis(stage: Stage) -> Outcome {
     stage.kill_redis().await?;
     pipelines_pass(&stage, &stage.user("teacher")).await
+}
+
+async fn redis_hung(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let connected = stage.connect(&teacher).await?;
+    let traffic = stage.traffic(&[&teacher]);
+    connected.expect_texts(SOME).await?;
+
+    stage.hang_redis().await?;
+    connected.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
+    let refused = stage.connect(&teacher).await.breaks(AWAY)?;
+    refused
+        .expect_close(1011, "SERVICE_UNAVAILABLE")
+        .await
+        .breaks(AWAY)?;
+    says_so(&stage).await.breaks("health.redis-down")?;
+
+    stage.wake_redis().await.breaks(RESUMES)?;
+    served_again(&stage, &teacher).await?;
+    traffic.stop().await?;
+    stage.settle().await
+}
+
+async fn client_kill(stage: Stage) -> Outcome {
+    let (teacher, colleague) = (stage.user("teacher"), stage.user("colleague"));
+    let users = [&teacher, &teacher, &colleague];
+    let connected = try_join_all(users.map(|user| stage.connect(user))).await?;
+    let traffic = stage.traffic(&[&teacher, &colleague]);
+    for client in &connected {
+        client.expect_texts(SOME).await?;
+    }
+
+    stage.kill_subscriptions().await?;
+    for client in &connected {
+        client.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
+    }
+    stage.until_served().await.breaks(RESUMES)?;
+    for user in users {
+        served_again(&stage, user).await?;
+    }
+    traffic.stop().await?;
+    stage.settle().await
 }
 
 /// The service is up, says that Redis is not, and keeps the password to itself.

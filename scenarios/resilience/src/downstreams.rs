@@ -4,22 +4,35 @@ use harness::fixture::Service;
 use harness::http::Call;
 use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
-use harness::stage::Stage;
+use harness::stage::{Stage, User};
 use harness::standin::Trouble;
-use harness::system::Settings;
+use harness::system::{Part, Settings};
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::new(
             "resilience/downstreams/aggregator-in-trouble",
-            "a result aggregator that begins or ends its answer too late is a 504, and one that is gone a 503",
+            "a result aggregator that begins or ends its answer too late is a 504, one without an end a 502, and one that is gone a 503",
             aggregator_in_trouble,
         )
         .proves([
             "status.downstream-timeout",
+            "status.downstream-endless",
             "status.downstream-unreachable",
             "errors.one-shape",
         ])
+        .needs([Capability::Gateway])
+        .on_own_system(
+            Settings::default()
+                .gateway("API_GATEWAY_FIRST_BYTE_TIMEOUT", "1")
+                .gateway("API_GATEWAY_BODY_TIMEOUT", "1"),
+        ),
+        Scenario::new(
+            "resilience/downstreams/class-management-in-trouble",
+            "an answer of class management that does not end is broken off, and the gateway can be told to end",
+            class_management_in_trouble,
+        )
+        .proves(["classes.downstream-timeout", "gateway.shutdown"])
         .needs([Capability::Gateway])
         .on_own_system(
             Settings::default()
@@ -32,13 +45,7 @@ pub fn scenarios() -> Vec<Scenario> {
 async fn aggregator_in_trouble(stage: Stage) -> Outcome {
     let teacher = stage.user("teacher");
     let batch = stage.id("batch");
-    let status = Call {
-        headers: vec![(
-            "authorization".to_owned(),
-            format!("Bearer {}", stage.token(&teacher)),
-        )],
-        ..Call::get(format!("/v1/batches/{batch}/status"))
-    };
+    let status = get(&stage, &teacher, format!("/v1/batches/{batch}/status"));
     for (trouble, words, expected) in [
         (Trouble::Silent, "never answers", 504),
         (
@@ -46,6 +53,7 @@ async fn aggregator_in_trouble(stage: Stage) -> Outcome {
             "begins an answer and never ends it",
             504,
         ),
+        (Trouble::Endless, "begins an answer that has no end", 502),
         (Trouble::Gone, "is gone", 503),
     ] {
         stage.stand_in_fails(Service::Aggregator, trouble).await?;
@@ -63,4 +71,41 @@ async fn aggregator_in_trouble(stage: Stage) -> Outcome {
         }
     }
     Ok(())
+}
+
+async fn class_management_in_trouble(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let class = stage.id("class");
+    let read = get(&stage, &teacher, format!("/v1/classes/{class}"));
+    stage
+        .stand_in_fails(Service::Classes, Trouble::Silent)
+        .await?;
+    stage.note("teacher", "class management never answers:");
+    let reply = stage.call("teacher", &read).await?;
+    ensure(reply.status == 504, || {
+        format!(
+            "a service that never answers should be a 504; it is a {}",
+            reply.status
+        )
+    })?;
+    for (trouble, words) in [
+        (Trouble::Trickling, "begins an answer and never ends it"),
+        (Trouble::Endless, "begins an answer that has no end"),
+    ] {
+        stage.stand_in_fails(Service::Classes, trouble).await?;
+        stage.note("teacher", &format!("class management {words}:"));
+        stage.expect_broken_off("teacher", &read).await?;
+    }
+    stage.terminate(Part::ApiGateway).await?;
+    stage.expect_goodbye(Part::ApiGateway).await
+}
+
+fn get(stage: &Stage, user: &User, path: String) -> Call {
+    Call {
+        headers: vec![(
+            "authorization".to_owned(),
+            format!("Bearer {}", stage.token(user)),
+        )],
+        ..Call::get(path)
+    }
 }

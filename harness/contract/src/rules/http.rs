@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Schema, Violation};
+use super::{About, Schema, Violation};
 use crate::document::Problem;
 use crate::model::{Contract, Downstream, Response, Route};
 
@@ -95,7 +95,7 @@ impl HttpRules {
     ) -> Vec<Violation> {
         match self.rule(service, call, reply.status) {
             Ok(rule) => rule.map(|rule| rule.violations(reply)).unwrap_or_default(),
-            Err(problem) => vec![whole(problem)],
+            Err(problem) => vec![exchange(problem)],
         }
     }
 
@@ -111,7 +111,7 @@ impl HttpRules {
                 .map(|schema| schema.violations(body))
                 .unwrap_or_default(),
             (Ok(_), _) => Vec::new(),
-            (Err(problem), _) => vec![whole(problem)],
+            (Err(problem), _) => vec![exchange(problem)],
         }
     }
 
@@ -182,7 +182,7 @@ impl HttpRules {
             it.then_some((downstream, schema))
         });
         let Some((downstream, schema)) = known else {
-            return vec![whole(format!(
+            return vec![exchange(format!(
                 "{} {path} is no call of {service} that the contract has",
                 call.method
             ))];
@@ -419,14 +419,22 @@ fn whole(problem: String) -> Violation {
     Violation {
         pointer: String::new(),
         problem,
-        field: None,
+        about: About::Content,
+    }
+}
+
+/// About the exchange itself.
+fn exchange(problem: String) -> Violation {
+    Violation {
+        about: About::Exchange,
+        ..whole(problem)
     }
 }
 
 /// About the header field `name`.
 fn about(name: &str, problem: String) -> Violation {
     Violation {
-        field: Some(name.to_lowercase()),
+        about: About::Field(name.to_lowercase()),
         ..whole(problem)
     }
 }

@@ -1,0 +1,140 @@
+//! A stretch of network whose faults a scenario chooses, and the flow's words for them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::endpoint::Endpoint;
+use crate::proxy::Proxy;
+use crate::scenario::{Failure, Outcome};
+use crate::stage::Stage;
+use crate::system::Part;
+
+/// A proxy with a name, in one scenario. What it is told the operator's lane says.
+#[derive(Clone)]
+pub struct Link {
+    stage: Stage,
+    name: String,
+    proxy: Arc<Proxy>,
+}
+
+impl Stage {
+    /// A network between clients and the websocket service, called `name` in flows. It is there as long as the
+    /// stage is.
+    pub async fn network(&self, name: &str) -> Outcome<Link> {
+        let service = self.system().address(Part::WebsocketService)?;
+        let proxy = Proxy::start(Ipv4Addr::LOCALHOST.into()).await;
+        let proxy =
+            proxy.map_err(|error| Failure::Bug(format!("a proxy cannot listen: {error}")))?;
+        proxy.forward_to([service]);
+        let proxy = Arc::new(proxy);
+        self.keep(Arc::clone(&proxy));
+        Ok(Link {
+            stage: self.clone(),
+            name: name.to_owned(),
+            proxy,
+        })
+    }
+
+    /// The network between the services and Redis, of a system whose settings ask for it.
+    pub fn network_to_redis(&self) -> Outcome<Link> {
+        let proxy = self.system().redis_proxy();
+        let proxy = proxy.ok_or_else(|| {
+            let words = "the scenario's settings do not say that Redis is behind a proxy";
+            Failure::Bug(words.to_owned())
+        })?;
+        Ok(Link {
+            stage: self.clone(),
+            name: "the network to redis".to_owned(),
+            proxy,
+        })
+    }
+}
+
+impl Link {
+    /// What flows call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where clients connect.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint::loopback(self.proxy.port())
+    }
+
+    /// New connections go to these websocket services, by turns. Those that are there stay.
+    pub fn lead_to(&self, services: &[Part]) -> Outcome {
+        let addresses = services
+            .iter()
+            .map(|part| self.stage.system().address(*part));
+        let addresses: Vec<SocketAddr> = addresses.collect::<Outcome<_>>()?;
+        let names: Vec<&str> = services.iter().map(|part| part.name()).collect();
+        self.forward_to(&names.join(" and "), addresses);
+        Ok(())
+    }
+
+    /// See [`Proxy::forward_to`]; `words` say where that is.
+    pub(crate) fn forward_to(&self, words: &str, servers: impl IntoIterator<Item = SocketAddr>) {
+        self.note(&format!("new connections go to {words}"));
+        self.proxy.forward_to(servers);
+    }
+
+    /// See [`Proxy::cut`].
+    pub fn cut(&self) {
+        self.note("every connection is cut");
+        self.proxy.cut();
+    }
+
+    /// See [`Proxy::reset`].
+    pub fn reset(&self) {
+        self.note("every connection is reset");
+        self.proxy.reset();
+    }
+
+    /// See [`Proxy::cut_after`].
+    pub fn cut_after(&self, bytes: usize) {
+        self.note(&format!("each connection is cut after {bytes} more bytes"));
+        self.proxy.cut_after(bytes);
+    }
+
+    /// See [`Proxy::stall`].
+    pub fn stall(&self) {
+        self.note("no byte passes, and nobody is told");
+        self.proxy.stall();
+    }
+
+    /// See [`Proxy::delay`].
+    pub fn delay(&self, by: Duration) {
+        self.note(&format!("everything comes {} ms late", by.as_millis()));
+        self.proxy.delay(by);
+    }
+
+    /// See [`Proxy::throttle`].
+    pub fn throttle(&self, bytes_per_second: usize) {
+        self.note(&format!("{bytes_per_second} bytes pass in a second"));
+        self.proxy.throttle(bytes_per_second);
+    }
+
+    /// See [`Proxy::drip`].
+    pub fn drip(&self) {
+        self.note("one byte passes at a time");
+        self.proxy.drip();
+    }
+
+    /// See [`Proxy::refuse`].
+    pub fn refuse(&self) {
+        self.note("nobody gets a new connection");
+        self.proxy.refuse();
+    }
+
+    /// See [`Proxy::resume`].
+    pub fn resume(&self) {
+        self.note("everything passes again");
+        self.proxy.resume();
+    }
+
+    fn note(&self, words: &str) {
+        self.stage
+            .operator_notes(&format!("{}: {words}", self.name));
+    }
+}

@@ -1,0 +1,180 @@
+//! Numbered messages that are published while something else happens.
+//!
+//! How many there are is chance, and which arrive where a connection ends: so no flow tells of them one by one. The ledger
+//! does, as of every other message, and a client's lane says in one line what became of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::{Stage, User};
+use crate::client::Client;
+use crate::flow::{Actor, Entry};
+use crate::ledger::{Published, Telling};
+use crate::scenario::{Failure, Outcome};
+
+/// How long nothing is published after a message to each user: a pace that leaves a small machine something to do besides.
+const PAUSE: Duration = Duration::from_millis(2);
+/// How many messages of a burst are on their way to Redis at once.
+const PORTION: usize = 1000;
+/// How many bytes of long messages are published at most: more than queues and the kernel's buffers hold of what is not
+/// read.
+const MOST: usize = 256 << 20;
+/// What numbered messages look like, for flows.
+const FORM: &str = r#"{"event":"numbered","data":{"number":…}}"#;
+
+/// Numbered messages published without an end. Dropping it ends them without waiting for the last.
+#[must_use = "dropping it ends the traffic"]
+pub struct Traffic {
+    stage: Stage,
+    stopped: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Stage {
+    /// From now on publishes numbered messages to `users`, to each in turn, whatever happens to Redis meanwhile.
+    pub fn traffic(&self, users: &[&User]) -> Traffic {
+        let users: Vec<User> = users.iter().map(|user| (*user).clone()).collect();
+        self.backend_notes(&format!(
+            "publishes numbered messages to {}, one after the other: {FORM}",
+            names(&users)
+        ));
+        self.publish_until_stopped(users, "", usize::MAX)
+    }
+
+    /// The same to each of `users`, in messages of `length` bytes and more, until a good deal more than any queue holds.
+    pub fn flood(&self, users: &[User], length: usize) -> Traffic {
+        self.backend_notes(&format!(
+            "publishes long numbered messages to {}, as many as it takes",
+            names(users)
+        ));
+        self.publish_until_stopped(users.to_vec(), &"x".repeat(length), MOST)
+    }
+
+    fn publish_until_stopped(&self, users: Vec<User>, filler: &str, most: usize) -> Traffic {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (stage, stop, filler) = (self.clone(), Arc::clone(&stopped), filler.to_owned());
+        let task = tokio::spawn(async move {
+            let mut bytes: usize = 0;
+            while !stop.load(Ordering::SeqCst) && bytes < most {
+                // A Redis that takes nothing is what some scenarios are about: those messages are in doubt.
+                let _ = stage.publish_numbered(&users, &filler).await;
+                bytes += users.len() * filler.len();
+                sleep(PAUSE).await;
+            }
+        });
+        Traffic {
+            stage: self.clone(),
+            stopped,
+            task,
+        }
+    }
+
+    /// Publishes `each` numbered messages to each of `users`, by turns and without a pause.
+    pub async fn burst(&self, users: &[User], each: usize) -> Outcome {
+        let (all, count, names) = (each * users.len(), users.len(), names(users));
+        self.backend_notes(&format!(
+            "publishes {all} numbered messages at once, {each} to each of {names}: {FORM}"
+        ));
+        let rounds = (PORTION / count.max(1)).max(1);
+        let mut left = each;
+        while left > 0 {
+            let now = left.min(rounds);
+            self.publish_numbered(&vec![users; now].concat(), "")
+                .await?;
+            left -= now;
+        }
+        Ok(())
+    }
+
+    /// Publishes one numbered message for each entry of `users`. If Redis does not say that it took them they are in doubt.
+    async fn publish_numbered(&self, users: &[User], filler: &str) -> Outcome {
+        let mut publications = Vec::new();
+        let mut numbers = Vec::new();
+        {
+            let mut state = self.lock();
+            for user in users {
+                let number = state.ledger.len() + 1;
+                let more = match filler {
+                    "" => String::new(),
+                    filler => format!(r#","filler":"{filler}""#),
+                };
+                let text = format!(r#"{{"event":"numbered","data":{{"number":{number}{more}}}}}"#);
+                let bytes = text.as_bytes();
+                (state.ledger).publish(&user.name, "numbered", bytes, Telling::Untold);
+                self.0.published.store(number, Ordering::SeqCst);
+                publications.push((self.0.system.channel(&user.id), bytes.to_owned()));
+                numbers.push(number);
+            }
+        }
+        let sent = self.send(&publications).await;
+        if sent.is_err() {
+            let mut state = self.lock();
+            numbers.into_iter().for_each(|n| state.ledger.doubt(n));
+        }
+        sent
+    }
+
+    /// Says in the lane of each of `clients` that got numbered messages since the last time that they were as they should
+    /// be. For when the ledger found nothing wrong.
+    pub(super) fn tell_of_traffic(&self, clients: &[Client]) {
+        for client in clients {
+            let told = {
+                let mut state = self.lock();
+                let ledger = &state.ledger;
+                let arrived = ledger.identify(client.user(), client.promise().0, &client.texts());
+                let untold = |message: &&Published| message.telling == Telling::Untold;
+                let came = arrived.into_iter().flatten().filter(untold).count();
+                came == state
+                    .told
+                    .insert(client.name().to_owned(), came)
+                    .unwrap_or_default()
+            };
+            if !told {
+                client.note(match client.is_open() {
+                    true => "every numbered message to it has arrived, once and in order",
+                    false => {
+                        "the numbered messages to it arrived once and in order; how the connection ended says that later ones may be missing"
+                    }
+                });
+            }
+        }
+    }
+
+    fn backend_notes(&self, words: &str) {
+        let recorder = self.lane("backend", Actor::Backend);
+        recorder.push(Entry::Note(words.to_owned()));
+    }
+}
+
+impl Traffic {
+    /// Ends the traffic once the last message has been taken or refused.
+    pub async fn stop(mut self) -> Outcome {
+        self.stopped.store(true, Ordering::SeqCst);
+        let ended = (&mut self.task).await;
+        ended.map_err(|panic| Failure::Bug(format!("the traffic panicked: {panic}")))?;
+        self.stage.backend_notes("publishes no more of them");
+        Ok(())
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// How a flow calls `users`: a crowd by its name and size.
+fn names(users: &[User]) -> String {
+    let alike = users.chunk_by(|a, b| a.crowd.is_some() && a.crowd == b.crowd);
+    let names: Vec<String> = alike
+        .map(|users| match &users[0].crowd {
+            Some(crowd) => format!("{} users called {crowd}", users.len()),
+            None => users[0].name.clone(),
+        })
+        .collect();
+    names.join(" and ")
+}
