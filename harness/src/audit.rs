@@ -132,11 +132,11 @@ impl Audit {
     pub fn called(&mut self, service: Service, call: &Call<'_>, reply: &Reply<'_>) {
         let place = format!("{} {}", call.method, call.path);
         let found = self.rules.response(service, call, reply);
-        let promises: &[_] = match service {
-            Service::Gateway if reply.status >= 400 => &["errors.one-shape"],
-            _ => &[],
+        let promise = match service {
+            Service::Gateway if reply.status >= 400 => Some("errors.one-shape"),
+            _ => self.rules.promise_of_answer(service, call),
         };
-        self.note(&format!("the answer to {place}"), found, promises);
+        self.note(&format!("the answer to {place}"), found, promise.as_slice());
         // What is meant to be refused is meant to be wrong.
         if (200..300).contains(&reply.status) {
             let found = self.rules.request(service, call);
@@ -150,7 +150,9 @@ impl Audit {
     /// A call that arrived at the service behind the gateway called `service`.
     pub fn arrived(&mut self, service: &str, call: &Call<'_>) {
         let found = self.rules.downstream(service, call);
-        self.note(&format!("the gateway's call of {service}"), found, &[]);
+        let promise = self.rules.promise_of_call(service);
+        let what = format!("the gateway's call of {service}");
+        self.note(&what, found, promise.as_slice());
     }
 
     /// Who was there when a message of type `event` was published, and how their connection went on.

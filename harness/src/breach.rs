@@ -26,6 +26,14 @@ impl Breach {
         }
     }
 
+    /// The same; where it names no promise it breaks `promise`.
+    pub fn or_of(self, promise: Option<&'static str>) -> Self {
+        match self.promises.is_empty() {
+            true => Self::of(self.words, promise),
+            false => self,
+        }
+    }
+
     /// What was expected and what came.
     pub fn words(&self) -> &str {
         &self.words

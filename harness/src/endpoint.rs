@@ -11,7 +11,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 pub use stream::Stream;
@@ -45,13 +45,6 @@ pub struct Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreachable(String);
-
-impl Unreachable {
-    /// For a client that was never told of what is at `base`.
-    pub(crate) fn unknown(base: &str) -> Self {
-        Self(format!("{base} is nowhere that the harness knows of"))
-    }
-}
 
 impl Endpoint {
     /// A service of this machine that speaks HTTP without TLS.
@@ -163,6 +156,19 @@ impl Endpoint {
             Ok(Err(error)) => trust::is_of_tls(&error),
             Err(_) => false,
         }
+    }
+
+    /// An address of it, for who looks at no byte that passes.
+    pub(crate) async fn address(&self) -> Result<SocketAddr, Unreachable> {
+        let unreachable = |words: &str| Unreachable(format!("{self} has no address: {words}"));
+        let found = lookup_host((self.bare_host(), self.port)).await;
+        let mut found = found.map_err(|error| unreachable(&error.to_string()))?;
+        found.next().ok_or_else(|| unreachable("nobody knows one"))
+    }
+
+    /// Whether connections to it have TLS.
+    pub(crate) fn has_tls(&self) -> bool {
+        self.trust.is_some()
     }
 
     async fn connect_tcp(&self) -> io::Result<TcpStream> {

@@ -25,7 +25,7 @@ use crate::http::Call;
 use crate::metrics;
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::stage::{Stage, User};
-use crate::system::{EXIT_DEADLINE, Part};
+use crate::system::{EXIT_DEADLINE, Exit, Part};
 
 /// How long a program may take to find that it lacks a variable: on a busy machine an interpreter loads for seconds.
 const LOADING: Duration = Duration::from_secs(30);
@@ -41,7 +41,7 @@ impl Stage {
 
     /// Waits until `part`, which was told to, has ended with status 0 (contract, Shutdown: within 10 seconds).
     pub async fn expect_goodbye(&self, part: Part) -> Outcome {
-        let exit = self.system().until_exit(part, EXIT_DEADLINE).await;
+        let exit = self.until_exit(part, EXIT_DEADLINE).await;
         let seconds = EXIT_DEADLINE.as_secs();
         let Some(exit) = exit else {
             return Err(Failure::broken(format!(
@@ -61,7 +61,7 @@ impl Stage {
         let part = Part::SecondWebsocketService;
         self.operator_notes(&format!("starts a websocket service without {absent}"));
         self.of_system(self.system().start_second_without(absent).await)?;
-        let exit = self.system().until_exit(part, LOADING).await;
+        let exit = self.until_exit(part, LOADING).await;
         let ended = exit.map_or("still runs".to_owned(), |exit| exit.to_string());
         ensure(
             exit.is_some_and(|exit| exit.status.is_some_and(|s| s != 0)),
@@ -71,6 +71,14 @@ impl Stage {
         self.until_printed(part, absent).await?;
         self.operator_notes(&format!("and names {absent}"));
         Ok(())
+    }
+
+    async fn until_exit(&self, part: Part, patience: Duration) -> Option<Exit> {
+        let exit = self.system().until_exit(part, patience).await;
+        match self.saboteur() {
+            Some(saboteur) => saboteur.exit(part, exit),
+            None => exit,
+        }
     }
 
     /// Tries to connect `user` while the websocket service ends: anything but an upgrade will do.
@@ -122,7 +130,7 @@ impl Stage {
     /// The value of the websocket service's metric `name`, one without labels, unseen by the flow.
     pub async fn metric(&self, name: &str) -> Outcome<f64> {
         let call = Call::get("/metrics");
-        let endpoint = self.system().endpoint(Part::WebsocketService)?;
+        let endpoint = self.endpoint_of(Part::WebsocketService)?;
         let reply = call.send(self.lines().http(), &endpoint).await?;
         let text = reply.text();
         let series = metrics::series(&text, name);
@@ -134,7 +142,10 @@ impl Stage {
     /// Waits until `part` has printed a line that contains `words`; returns all that it has printed.
     pub async fn until_printed(&self, part: Part, words: &str) -> Outcome<Vec<String>> {
         match self.system().until_printed(part, words).await {
-            Ok(lines) => Ok(lines),
+            Ok(lines) => Ok(match self.saboteur() {
+                Some(saboteur) => saboteur.log(lines),
+                None => lines,
+            }),
             Err(lines) => Err(Failure::broken(format!(
                 "{part} should have printed a line with {words:?}; it printed:\n{}",
                 lines.join("\n")

@@ -1,10 +1,10 @@
 //! An interaction fixture played: the call, what its downstream sees and answers, what the client gets.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use contract::rules::Service;
 use serde_json::Value;
-use wiremock::ResponseTemplate;
 
 use crate::audit::header_promises;
 use crate::breach::Breach;
@@ -16,7 +16,10 @@ use crate::http::{self, Call, CallBody, Reply};
 use crate::matching::{Body, Keys, Matching, Response};
 use crate::scenario::{Failure, Outcome};
 use crate::stage::Stage;
+use crate::standin::{Answer, AnswerBody};
 
+/// The status of a user who has asked too often.
+const LIMITED: u16 = 429;
 const CORRELATION: &str = "x-correlation-id";
 const ONE_SHAPE: &str = "errors.one-shape";
 
@@ -61,25 +64,45 @@ impl Stage {
         };
         if let Some(downstream) = &interaction.downstream {
             let answer = &downstream.response;
-            let mut template = ResponseTemplate::new(answer.status);
-            if let Some(json) = &answer.json {
-                template = template.set_body_json(values.fill_json(json));
-            }
-            if let Some(text) = &answer.text {
-                template = template.set_body_string(values.fill(text));
-            }
-            for (name, value) in &answer.headers {
-                template = template.insert_header(name.as_str(), values.fill(value));
-            }
-            self.standin(downstream.service)
-                .answer(self.mark(), template);
+            let headers = answer.headers.iter();
+            let answer = Answer {
+                status: answer.status,
+                headers: headers
+                    .map(|(name, value)| (name.clone(), values.fill(value)))
+                    .collect(),
+                body: match (&answer.json, &answer.text) {
+                    (_, Some(text)) => AnswerBody::Text(values.fill(text)),
+                    (Some(json), None) => AnswerBody::Json(values.fill_json(json)),
+                    (None, None) => AnswerBody::Empty,
+                },
+                delay: Duration::ZERO,
+            };
+            self.standin(downstream.service).answer(self.mark(), answer);
         }
         let (reply, recorder) = self
             .send_call(&teacher.name, Service::Gateway, &call)
             .await?;
         let mut problems = self.check_downstream(interaction, &values).await?;
-        let errors = &self.system().profile().errors;
-        problems.extend(check_reply(interaction, &values, errors, &reply, &recorder));
+        if reply.status == LIMITED && interaction.response.status != LIMITED {
+            // Nothing else is to be learned from it.
+            let words = format!("the user has not asked too often, and got {}", reply.text());
+            problems = vec![Breach::of(words, ["rate-limits.per-user"])];
+            recorder.push(Entry::Response(reply.shown()));
+        } else {
+            let route = contract::rules::Call {
+                method: &call.method,
+                path: &call.path,
+                headers: &call.headers,
+                body: &[],
+            };
+            let rules = self.lines().rules();
+            let promise = rules.promise_of_answer(Service::Gateway, &route);
+            let errors = &self.system().profile().errors;
+            let found = check_reply(interaction, &values, errors, &reply, &recorder);
+            // Where a success was expected, it is the route that does not do what it is for.
+            let promise = promise.filter(|_| is_success(interaction.response.status));
+            problems.extend(found.into_iter().map(|breach| breach.or_of(promise)));
+        }
         if problems.is_empty() {
             return Ok(reply);
         }
@@ -125,12 +148,10 @@ impl Stage {
                 let mut shown = shown_request(request).await;
                 if let Some(downstream) = expected {
                     let arrived = Arrived::of(request).await;
-                    problems.extend(arrived.check(
-                        standin.name,
-                        &downstream.request,
-                        values,
-                        &mut shown,
-                    ));
+                    let found =
+                        arrived.check(standin.name, &downstream.request, values, &mut shown);
+                    let promise = self.lines().rules().promise_of_call(standin.name);
+                    problems.extend(found.into_iter().map(|breach| breach.or_of(promise)));
                 }
                 recorder.push(Entry::Request(shown));
                 if let Some(downstream) = expected {
@@ -249,7 +270,7 @@ impl<'a> Arrived<'a> {
             problems.extend(
                 differences
                     .iter()
-                    .map(|d| Breach::new(format!("{name} received a body with {d}"))),
+                    .map(|d| command_breach(format!("{name} received a body with {d}"), d)),
             );
             shown.body = flow::Body::Json(expectation::masked(&json, &actual));
         }
@@ -300,7 +321,8 @@ fn check_reply(
         }
         None => check_by_example(interaction, values, reply, &mut shown),
     };
-    if own.is_some() && reply.error.is_none() && *errors != ErrorShape::default() {
+    let is_it = reply.status == expected.status && own.is_some();
+    if is_it && reply.error.is_none() && *errors != ErrorShape::default() {
         let code = &errors.code;
         let sentence =
             format!("the answer is no error with a code at {code}, as the profile has it: {text}");
@@ -331,6 +353,10 @@ fn check_reply(
     }
     recorder.push(Entry::Response(shown));
     problems
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
 }
 
 /// A sentence for each way in which `reply` is not what the rules of a consumer's contract say.
@@ -365,8 +391,8 @@ fn check_by_rules(
     matching.response(&example, &actual)
 }
 
-/// Each way in which status, headers and body of `reply` are not those expected; in `shown`, values that
-/// are free are masked.
+/// Each way in which headers and body of `reply`, whose status is the one expected, are not those expected; in `shown`,
+/// values that are free are masked.
 ///
 /// What a service behind answered comes back as it is. To what the gateway says itself it may add members: which, is for
 /// the schema of the answer to say, and audited.
@@ -420,13 +446,26 @@ fn check_by_example(
     problems
 }
 
+/// What a command says of its request, the header fields of the call say too.
+fn command_breach(words: String, difference: &Difference) -> Breach {
+    let name = match difference.pointer.as_str() {
+        "/correlation_id" => CORRELATION,
+        "/user_id" => "x-user-id",
+        _ => "",
+    };
+    Breach::of(words, header_promises(name).iter().copied())
+}
+
 /// What a difference in the body of an answer breaks: the shape of errors is a promise of its own.
 fn body_breach(difference: &Difference) -> Breach {
     let words = format!("the answer's body: {difference}");
-    match difference.pointer.strip_prefix("/error") {
-        None | Some("/code") => Breach::new(words),
-        Some("/correlation_id") => Breach::of(words, header_promises(CORRELATION).iter().copied()),
-        Some(_) => Breach::of(words, [ONE_SHAPE]),
+    match difference.pointer.as_str() {
+        "/correlation_id" | "/error/correlation_id" => {
+            Breach::of(words, header_promises(CORRELATION).iter().copied())
+        }
+        "/error/code" => Breach::new(words),
+        pointer if pointer.starts_with("/error") => Breach::of(words, [ONE_SHAPE]),
+        _ => Breach::new(words),
     }
 }
 

@@ -21,6 +21,7 @@ const OWN: &str = "delivery.own-user-only";
 const BYTES: &str = "delivery.bytes-untouched";
 const FROM_101: &str = "delivery.from-101";
 const NOT_KEPT: &str = "delivery.nothing-kept";
+const NOT_UTF8: &str = "delivery.not-utf8-skipped";
 const IGNORED: &str = "connections.client-frames-ignored";
 
 /// Everything published on one stage, in order.
@@ -274,6 +275,14 @@ impl Ledger {
             return (breach, None);
         }
         let text = String::from_utf8_lossy(bytes);
+        let mended = |message: &&Published| {
+            !message.is_text() && String::from_utf8_lossy(&message.bytes) == text
+        };
+        if let Some(message) = self.all.iter().find(mended) {
+            let title = title(message);
+            let words = format!("{client} received {title}, which is not UTF-8, as another text");
+            return (Breach::of(words, [NOT_UTF8]), None);
+        }
         let like = || self.all.iter().filter(|message| is_like(message, bytes));
         let due = |message: &&Published| {
             message.user == promise.user
@@ -422,8 +431,8 @@ mod tests {
     )]
     #[case::not_text(anna(5, 5, None), &[], &[])]
     #[case::not_text_delivered(
-        anna(5, 5, None), &["\u{fffd}"],
-        &["anna/1 received a message that this scenario did not publish: \u{fffd}"]
+        anna(4, 4, None), &["\u{fffd}"],
+        &["anna/1 received #5 noise, which is not UTF-8, as another text"]
     )]
     #[case::published_during_the_handshake(anna(1, 4, None), &[], &[])]
     #[case::closed_before_the_last(anna(0, 0, CLOSED), &[r#"{"a":1}"#], &[])]
@@ -471,6 +480,7 @@ mod tests {
     #[case::too_early(anna(3, 3, None), &["2", r#"{"a":1}"#], &[], NOT_KEPT)]
     #[case::encoded_again(anna(3, 3, None), &[r#"{"a": 1}"#], &[], BYTES)]
     #[case::invented(anna(4, 4, None), &["boo"], &[], BYTES)]
+    #[case::mended(anna(4, 4, None), &["\u{fffd}"], &[], NOT_UTF8)]
     fn what_is_broken_has_a_name(
         #[case] promise: Promise,
         #[case] received: &[&str],

@@ -39,6 +39,8 @@
 //! - [`libtest`]: the front door for `cargo test`
 //! - [`coverage`]: how much of the contract a run exercised
 //! - [`comparison`]: two systems compared by what their clients noticed
+//! - [`saboteur`]: a saboteur before a healthy system, who breaks one promise at a time
+//! - [`selftest`]: which scenario noticed
 //! - [`report`]: a run's results, for people and for programs
 
 pub mod audit;
@@ -70,7 +72,9 @@ pub mod redaction;
 pub mod report;
 pub mod results;
 pub mod runner;
+pub mod saboteur;
 pub mod scenario;
+pub mod selftest;
 pub mod snapshot;
 pub mod stage;
 pub mod standin;

@@ -18,7 +18,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Deserializer};
 
 use crate::data::{self, PROGRAM};
 use crate::endpoint::Endpoint;
@@ -64,7 +65,7 @@ pub struct Profile {
     pub channel: String,
     /// The program that publishes, with its arguments, which are templates; none where Redis is reached from here.
     pub publish: Option<Vec<String>>,
-    lacks: Vec<Capability>,
+    lacks: Vec<Lack>,
 }
 
 /// One part of the system.
@@ -130,7 +131,7 @@ pub enum Capability {
     /// A gateway that calls the stand-ins.
     #[serde(skip)]
     Downstreams,
-    /// Many messages can be published without a pause.
+    /// Messages can be published as fast as a scenario likes: many without a pause, or some in a moment.
     #[serde(skip)]
     Bursts,
     /// Parts may be killed and started again.
@@ -141,6 +142,25 @@ pub enum Capability {
     Logs,
     /// A browser may come from [`ORIGIN`](crate::system::ORIGIN).
     Origin,
+}
+
+/// What a profile says that its system does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Lack {
+    Capability(Capability),
+    /// An environment variable that sets a limit.
+    Variable(String),
+}
+
+impl<'de> Deserialize<'de> for Lack {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let is_variable = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        if !word.is_empty() && word.chars().all(is_variable) {
+            return Ok(Self::Variable(word));
+        }
+        Capability::deserialize(word.into_deserializer()).map(Self::Capability)
+    }
 }
 
 /// Why a program that stands alone cannot start a reference service.
@@ -245,9 +265,23 @@ impl Profile {
             .find_map(|(name, part)| matches!(part.source, Source::Image(_)).then_some(name))
     }
 
+    /// Why the system cannot be told `variable`; nothing when it can, as far as the profile says.
+    pub fn lack_of_variable(&self, variable: &str) -> Option<String> {
+        let lacks = self.lacking_variables().any(|name| name == variable);
+        lacks.then(|| format!("the profile says that it lacks {variable}"))
+    }
+
+    /// The variables that the profile says it lacks.
+    pub fn lacking_variables(&self) -> impl Iterator<Item = &str> {
+        self.lacks.iter().filter_map(|lack| match lack {
+            Lack::Variable(name) => Some(name.as_str()),
+            Lack::Capability(_) => None,
+        })
+    }
+
     /// Why the system lacks `capability`; nothing when it has it.
     pub fn lack(&self, capability: Capability) -> Option<String> {
-        if self.lacks.contains(&capability) {
+        if self.lacks.contains(&Lack::Capability(capability)) {
             return Some(format!("the profile says that it lacks {capability}"));
         }
         let missing = |part: &Option<Service>, name: &str| {
@@ -261,8 +295,7 @@ impl Profile {
         };
         match capability {
             Capability::Bursts => self.publish.is_some().then(|| {
-                "[backplane] publishes by a command: a program a message is too slow for many"
-                    .to_owned()
+                "[backplane] publishes by a command: a program a message is too slow".to_owned()
             }),
             Capability::Faults if self.publish.is_some() => {
                 let words =
@@ -412,5 +445,18 @@ mod tests {
         let token = "[token]\nissuer = \"i\"\naudience = \"a\"\nsecret = \"s\"\n";
         std::fs::write(&path, format!("{text}\n{token}")).unwrap();
         Profile::of_file(&path).unwrap()
+    }
+
+    #[test]
+    fn a_variable_is_lacked_by_its_name() {
+        let text = "lacks = [\"logs\", \"WEBSOCKET_QUEUE_BYTES\"]\n[redis]\nurl = \"redis://h\"\n\
+                    [websocket]\nurl = \"ws://h\"\n[token]\nissuer = \"i\"\naudience = \"a\"\nsecret = \"s\"\n";
+        let profile = Profile::parse("p.toml", text, Path::new("/nowhere")).unwrap();
+        let lack = profile.lack_of_variable("WEBSOCKET_QUEUE_BYTES");
+        assert_eq!(
+            lack.as_deref(),
+            Some("the profile says that it lacks WEBSOCKET_QUEUE_BYTES")
+        );
+        assert_eq!(profile.lack_of_variable("WEBSOCKET_PING_INTERVAL"), None);
     }
 }

@@ -2,7 +2,7 @@
 //! bytes. For what no well-behaved client does.
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::breach::Breaks;
 use crate::client::{PATIENCE, may_mean};
@@ -11,6 +11,8 @@ use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
 use crate::handshake::Handshake;
 use crate::scenario::{Failure, Outcome, ensure};
 
+/// The bit of a frame that is a whole message, or the last piece of one.
+const FINAL: u8 = 0x80;
 const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
@@ -156,8 +158,10 @@ impl RawClient {
         let expected = format!("{} should be closed with {code} {error_code}", self.name);
         let mut farewell = Farewell::default();
         self.note("it reads, and answers nothing");
+        // Pings alone are no reason to wait for longer.
+        let mut deadline = Instant::now() + PATIENCE;
         loop {
-            let (opcode, payload) = match timeout(PATIENCE, self.frame()).await {
+            let (opcode, payload) = match timeout_at(deadline, self.frame()).await {
                 Ok(Ok(frame)) => frame,
                 Ok(Err(error)) => {
                     return Err(Failure::broken(format!(
@@ -167,7 +171,7 @@ impl RawClient {
                 }
                 Err(_) => {
                     return Err(Failure::broken(format!(
-                        "{expected}; after {} texts and {} pings nothing came for {} s",
+                        "{expected}; after {} texts and {} pings nothing else came for {} s",
                         farewell.texts.len(),
                         farewell.pings,
                         PATIENCE.as_secs()
@@ -175,7 +179,10 @@ impl RawClient {
                 }
             };
             match opcode {
-                TEXT => farewell.texts.push(payload),
+                TEXT => {
+                    farewell.texts.push(payload);
+                    deadline = Instant::now() + PATIENCE;
+                }
                 PING => farewell.pings += 1,
                 CLOSE if payload.len() >= 2 => {
                     farewell.code = u16::from_be_bytes([payload[0], payload[1]]);
@@ -204,9 +211,39 @@ impl RawClient {
         Ok(farewell)
     }
 
-    /// The next frame's opcode and payload. A server's frames are not masked and these are whole (RFC 6455, section 5.2).
+    /// Reads the next message, without answering: it should be `text`, in one frame.
+    pub async fn expect_text(&mut self, text: &[u8]) -> Outcome {
+        let name = &self.name;
+        let what = format!("{name} should receive a text of {} bytes", text.len());
+        let deadline = Instant::now() + PATIENCE;
+        let (opcode, payload) = loop {
+            match timeout_at(deadline, self.frame()).await {
+                Ok(Ok((PING, _))) => {}
+                Ok(Ok(frame)) => break frame,
+                Ok(Err(error)) => return Err(Failure::broken(format!("{what}: {error}"))),
+                Err(_) => {
+                    let seconds = PATIENCE.as_secs();
+                    let words = format!("{what}: it did not come in {seconds} s");
+                    return Err(Failure::broken(words));
+                }
+            }
+        };
+        ensure(opcode == TEXT && payload == text, || {
+            let count = payload.len();
+            format!("{what}; it received a frame with opcode {opcode} and {count} bytes")
+        })?;
+        self.recorder.push(Entry::Received(Frame::Text(payload)));
+        Ok(())
+    }
+
+    /// The next frame's opcode and payload; a server's frames are not masked (RFC 6455, section 5.2). A piece of a message
+    /// is an error: every message comes in one frame (contract, Backplane).
     async fn frame(&mut self) -> std::io::Result<(u8, Vec<u8>)> {
-        let opcode = self.stream.read_u8().await? & 0x0f;
+        let head = self.stream.read_u8().await?;
+        let opcode = head & 0x0f;
+        if head & FINAL == 0 {
+            return Err(std::io::Error::other("a message came in several frames"));
+        }
         let length = match self.stream.read_u8().await? & 0x7f {
             126 => usize::from(self.stream.read_u16().await?),
             127 => usize::try_from(self.stream.read_u64().await?).unwrap_or(usize::MAX),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -12,6 +13,7 @@ use crate::client::Client;
 use crate::comparison::noticed::noticed;
 use crate::endpoint::Endpoint;
 use crate::profile::{Capability, Profile};
+use crate::saboteur::{self, Between, Sabotage};
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
 use crate::stage::{Lines, Stage};
@@ -20,7 +22,7 @@ use crate::token::ADVICE;
 use crate::verdict::{Broken, Verdict};
 
 /// The longest that one scenario may take: one that hangs does not hold up the run.
-const SCENARIO_DEADLINE: Duration = Duration::from_secs(60);
+const SCENARIO_DEADLINE: Duration = Duration::from_secs(180);
 
 /// How many scenarios on systems of their own are played at the same time: starting one keeps a small machine busy.
 pub const OWN_AT_ONCE: usize = 3;
@@ -40,6 +42,8 @@ pub struct Theatre {
     stock: Arc<Stock>,
     shared: OnceCell<Scene>,
     own: Semaphore,
+    /// How often a saboteur with nothing to break has stood before a stage; none where nobody is to stand there.
+    idled: Option<AtomicUsize>,
 }
 
 /// A started system and the lines to it.
@@ -79,7 +83,18 @@ impl Theatre {
             stock: Arc::new(Stock::prepare(profile, runtime, say).await?),
             shared: OnceCell::new(),
             own: Semaphore::new(OWN_AT_ONCE),
+            idled: None,
         })
+    }
+
+    /// From now on a saboteur with nothing to break stands before every stage, and `own_at_once` scenarios are played on
+    /// systems of their own at the same time. The reviewed flows are then not asked for.
+    pub fn behind_a_saboteur(self, own_at_once: usize) -> Self {
+        Self {
+            own: Semaphore::new(own_at_once),
+            idled: Some(AtomicUsize::new(0)),
+            ..self
+        }
     }
 
     /// The system that scenarios share, started now if it has not been.
@@ -122,14 +137,32 @@ impl Theatre {
     /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one. After a signal it never
     /// returns: what happens while the system goes down is no verdict, and the process ends soon.
     pub async fn play(&self, scenario: &Scenario) -> Verdict {
+        let between = match &self.idled {
+            None => Between::Nobody,
+            Some(idled) => Between::Saboteur(saboteur::idle(idled.fetch_add(1, Ordering::Relaxed))),
+        };
+        self.play_behind(between, scenario).await
+    }
+
+    /// The same while `sabotage` breaks its promise, for this scenario alone.
+    pub async fn play_sabotaged(
+        &self,
+        sabotage: &'static Sabotage,
+        scenario: &Scenario,
+    ) -> Verdict {
+        let between = Between::Saboteur(Some(sabotage));
+        self.play_behind(between, scenario).await
+    }
+
+    async fn play_behind(&self, between: Between, scenario: &Scenario) -> Verdict {
         tokio::select! {
             biased;
             () = self.run.interrupted() => std::future::pending().await,
-            verdict = self.verdict(scenario) => verdict,
+            verdict = self.verdict(between, scenario) => verdict,
         }
     }
 
-    async fn verdict(&self, scenario: &Scenario) -> Verdict {
+    async fn verdict(&self, between: Between, scenario: &Scenario) -> Verdict {
         let began = Instant::now();
         let unreached = |words: String| {
             let broken = Broken::unreached(Failure::System(words));
@@ -144,7 +177,7 @@ impl Theatre {
                 Ok(scene) => {
                     let played = match scene.trouble_for(scenario) {
                         Some(trouble) => unreached(trouble),
-                        None => play_and_compare(scenario, &scene).await,
+                        None => play_and_compare(scenario, &scene, between).await,
                     };
                     self.run.end(&scene.system).await;
                     played
@@ -155,7 +188,7 @@ impl Theatre {
             match self.shared().await {
                 Ok(scene) => match scene.trouble_for(scenario) {
                     Some(trouble) => unreached(trouble),
-                    None => play_and_compare(scenario, scene).await,
+                    None => play_and_compare(scenario, scene, between).await,
                 },
                 Err(error) => unreached(error.to_string()),
             }
@@ -229,8 +262,15 @@ impl Scene {
 }
 
 /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one.
-async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
-    let stage = Stage::new(Arc::clone(&scene.system), scene.lines.clone());
+async fn play_and_compare(scenario: &Scenario, scene: &Scene, between: Between) -> Verdict {
+    let opened = Stage::behind(Arc::clone(&scene.system), scene.lines.clone(), between);
+    let stage = match opened.await {
+        Ok(stage) => stage,
+        Err(failure) => {
+            let broken = Broken::unreached(failure);
+            return Verdict::of(scenario, String::new(), Err(broken));
+        }
+    };
     let mark = scene.system.log_mark();
     let outcome = play_to_the_end(scenario, &stage).await;
     let exercised = stage.exercised();
@@ -243,7 +283,8 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene) -> Verdict {
         let words = [stage.mark().to_owned()];
         redactor.text(&scene.system.log_since(&mark, &words))
     };
-    let reference = scene.system.is_reference();
+    // What a saboteur does must be noticed where there are no reviewed flows as well.
+    let reference = scene.system.is_reference() && between == Between::Nobody;
     let result = match outcome {
         Err(failure) => Err(Broken {
             failure: failure.redacted(&mut stage.redactor()),
@@ -286,12 +327,10 @@ pub(crate) async fn until_accepting(
             Ok(client) => {
                 // How it went shows in the end of the connection alone.
                 let _ = stage.settle().await;
-                match client.close_code() {
-                    Some(UNAVAILABLE) => Ok(false),
-                    _ => match client.ended() {
-                        Some(words) => Err(ended(&client, &words)),
-                        None => delivered(&stage, &client).await.map(|()| true),
-                    },
+                match (client.close_code(), client.lost()) {
+                    (Some(UNAVAILABLE), _) => Ok(false),
+                    (_, Some(words)) => Err(lost(&client, &words)),
+                    (_, None) => delivered(&stage, &client).await.map(|()| true),
                 }
             }
             Err(Failure::Broken(breaches)) => {
@@ -320,13 +359,14 @@ pub(crate) async fn until_accepting(
 }
 
 /// Why a service that ends a good connection at once is no system to play scenarios on.
-fn ended(client: &Client, words: &str) -> Failure {
+fn lost(client: &Client, words: &str) -> Failure {
+    let name = client.name();
     Failure::System(match client.close_code() {
         Some(REFUSED) => {
-            format!("the websocket service refuses a good token: {words}; {ADVICE}")
+            format!("the websocket service refuses a good token: {name} {words}; {ADVICE}")
         }
         _ => format!(
-            "the websocket service does not keep a good connection: {words}; check `url`, `path` and `token_in` of \
+            "the websocket service does not keep a good connection: {name} {words}; check `url`, `path` and `token_in` of \
              [websocket] in the profile"
         ),
     })
@@ -342,6 +382,9 @@ async fn delivered(stage: &Stage, client: &Client) -> Outcome {
     let settled = stage.settle().await;
     if !client.fences().is_empty() {
         return Ok(());
+    }
+    if let Some(words) = client.lost() {
+        return Err(lost(client, &words));
     }
     if let Err(failure @ Failure::System(_)) = settled {
         return Err(failure);

@@ -119,9 +119,14 @@ impl Scenario {
 
     /// Why the system of `profile` cannot be asked to prove the scenario; nothing when it can.
     pub fn lacking(&self, profile: &Profile) -> Option<String> {
-        self.all_needs()
-            .into_iter()
-            .find_map(|need| profile.lack(need))
+        let mut needs = self.all_needs().into_iter();
+        let lack = needs.find_map(|need| profile.lack(need));
+        lack.or_else(|| {
+            let settings = self.own_system.as_ref()?;
+            settings
+                .variables()
+                .find_map(|name| profile.lack_of_variable(name))
+        })
     }
 
     /// What of a system it needs: what it names, and what follows from its area and from its own system.
@@ -134,7 +139,7 @@ impl Scenario {
         };
         if let Some(settings) = &self.own_system {
             needs.insert(Capability::Faults);
-            if settings.set_variables() {
+            if settings.variables().next().is_some() {
                 needs.insert(Capability::Settings);
             }
         }

@@ -15,6 +15,7 @@ mod traffic;
 pub use traffic::Traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,6 +35,7 @@ use crate::http::Http;
 use crate::ledger::{Ledger, Telling};
 use crate::proxy::Proxy;
 use crate::redaction::Redactor;
+use crate::saboteur::{Between, Saboteur};
 use crate::scenario::{Failure, Outcome};
 use crate::system::{Part, System};
 
@@ -64,6 +66,7 @@ struct Inner {
     system: Arc<System>,
     lines: Lines,
     mark: String,
+    saboteur: Option<Saboteur>,
     /// How many messages are in the ledger, for clients to read without the state.
     published: Arc<AtomicUsize>,
     state: Mutex<State>,
@@ -76,6 +79,8 @@ struct State {
     /// The lanes whose close is in the audit already.
     closes_audited: BTreeSet<String>,
     ledger: Ledger,
+    /// The numbers of the messages that Redis has not yet said to have.
+    on_their_way: BTreeSet<usize>,
     lanes: Vec<(String, Actor, Recorder)>,
     redactor: Redactor,
     users: BTreeMap<String, User>,
@@ -91,7 +96,7 @@ struct State {
 impl Lines {
     /// Connects to the system's Redis.
     pub async fn open(system: &System) -> Outcome<Self> {
-        let http = system.http().map_err(Failure::Bug)?;
+        let http = Http::new().map_err(Failure::Bug)?;
         let backplane = Arc::new(Backplane::open(system).await?);
         let rules =
             crate::contract::rules().map_err(|error| Failure::Bug(format!("no rules: {error}")))?;
@@ -124,8 +129,20 @@ impl Lines {
 impl Stage {
     /// A stage of its own on `system`.
     pub fn new(system: Arc<System>, lines: Lines) -> Self {
-        // Every id of the stage ends with the mark, so that whatever carries one of them belongs to the stage.
-        let mark = Uuid::new_v4().simple().to_string()[20..].to_owned();
+        Self::with(system, lines, new_mark(), None)
+    }
+
+    /// A stage of its own on `system`, with whoever is to stand `between` the two.
+    pub async fn behind(system: Arc<System>, lines: Lines, between: Between) -> Outcome<Self> {
+        let mark = new_mark();
+        let saboteur = match between {
+            Between::Nobody => None,
+            Between::Saboteur(sabotage) => Some(Saboteur::begin(&system, &mark, sabotage).await?),
+        };
+        Ok(Self::with(system, lines, mark, saboteur))
+    }
+
+    fn with(system: Arc<System>, lines: Lines, mark: String, saboteur: Option<Saboteur>) -> Self {
         for standin in system.standins.all() {
             standin.join(&mark);
         }
@@ -133,6 +150,7 @@ impl Stage {
             audit: Audit::new(lines.rules),
             closes_audited: BTreeSet::new(),
             ledger: Ledger::default(),
+            on_their_way: BTreeSet::new(),
             lanes: Vec::new(),
             redactor: Redactor::default(),
             users: BTreeMap::new(),
@@ -145,6 +163,7 @@ impl Stage {
             system,
             lines,
             mark,
+            saboteur,
             published: Arc::default(),
             state: Mutex::new(state),
             publishing: tokio::sync::Mutex::default(),
@@ -213,7 +232,7 @@ impl Stage {
     }
 
     fn endpoint(&self, service: Service) -> Outcome<Endpoint> {
-        self.0.system.endpoint(match service {
+        self.endpoint_of(match service {
             Service::Gateway => Part::ApiGateway,
             Service::Websocket => Part::WebsocketService,
         })
@@ -225,6 +244,24 @@ impl Stage {
             Service::Gateway => self.0.system.profile().errors.clone(),
             Service::Websocket => ErrorShape::default(),
         }
+    }
+
+    /// Where the stage reaches `part`.
+    pub(crate) fn endpoint_of(&self, part: Part) -> Outcome<Endpoint> {
+        let endpoint = self.0.system.endpoint(part)?;
+        let door = self.saboteur().and_then(|saboteur| saboteur.door(part));
+        Ok(door.map_or(endpoint, Endpoint::http))
+    }
+
+    /// The same of a part that the harness starts: for what is done to the network before it.
+    pub(crate) fn address_of(&self, part: Part) -> Outcome<SocketAddr> {
+        let address = self.0.system.address(part)?;
+        let door = self.saboteur().and_then(|saboteur| saboteur.door(part));
+        Ok(door.unwrap_or(address))
+    }
+
+    pub(crate) fn saboteur(&self) -> Option<&Saboteur> {
+        self.0.saboteur.as_ref()
     }
 
     /// Publishes a message to `user`, as backend services do.
@@ -261,20 +298,55 @@ impl Stage {
     ) -> Outcome {
         let recorder = self.lane("backend", Actor::Backend);
         let mut publications = Vec::new();
-        {
-            let mut state = self.lock();
-            let channel = self.0.system.channel(&user.id);
-            for bytes in messages {
-                if let Ok(value) = serde_json::from_slice(bytes) {
-                    state.redactor.note_sent(&value);
-                }
-                let number = state.ledger.publish(&user.name, kind, bytes, telling);
-                recorder.push(Entry::Published(number));
-                self.0.published.store(number, Ordering::SeqCst);
-                publications.push((channel.clone(), bytes.clone()));
+        let mut numbers = Vec::new();
+        for bytes in messages {
+            if let Ok(value) = serde_json::from_slice(bytes) {
+                self.lock().redactor.note_sent(&value);
+            }
+            let (number, publication) = self.enter(user, kind, telling, |_| bytes.clone());
+            recorder.push(Entry::Published(number));
+            publications.push(publication);
+            numbers.push(number);
+        }
+        self.send_entered(&publications, &numbers).await
+    }
+
+    /// Enters a message, whose bytes may hold its number, in the ledger, as on its way; says its number.
+    fn enter(
+        &self,
+        user: &User,
+        kind: &str,
+        telling: Telling,
+        bytes: impl FnOnce(usize) -> Vec<u8>,
+    ) -> (usize, Publication) {
+        let mut state = self.lock();
+        let bytes = bytes(state.ledger.len() + 1);
+        let number = state.ledger.publish(&user.name, kind, &bytes, telling);
+        state.on_their_way.insert(number);
+        self.0.published.store(number, Ordering::SeqCst);
+        (number, (self.0.system.channel(&user.id), bytes))
+    }
+
+    /// Sends messages with these numbers. If Redis does not say that it has them they are in doubt.
+    async fn send_entered(&self, publications: &[Publication], numbers: &[usize]) -> Outcome {
+        let sent = self.send(publications).await;
+        let mut state = self.lock();
+        for number in numbers {
+            state.on_their_way.remove(number);
+            if sent.is_err() {
+                state.ledger.doubt(*number);
             }
         }
-        self.send(&publications).await
+        sent
+    }
+
+    /// How many messages Redis has for certain: whoever connects from now on gets none of them.
+    fn settled(&self) -> usize {
+        let state = self.lock();
+        match state.on_their_way.first() {
+            Some(first) => first - 1,
+            None => state.ledger.len(),
+        }
     }
 
     /// Writes a sentence into the lane of actor `name`.
@@ -363,6 +435,11 @@ impl Stage {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Every id of a stage ends with its mark, so that whatever carries one of them belongs to the stage.
+fn new_mark() -> String {
+    Uuid::new_v4().simple().to_string()[20..].to_owned()
 }
 
 /// Whether `bytes` are a fence for the user with this id.

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -80,8 +81,37 @@ struct Book {
 
 #[derive(Default)]
 struct Page {
-    answer: Option<ResponseTemplate>,
+    answer: Option<Answer>,
     requests: Vec<Request>,
+    tamper: Option<Tamper>,
+}
+
+/// What is done to a request before anybody sees it.
+type Tamper = fn(&mut Request);
+
+/// What a stand-in answers.
+#[derive(Clone, Default)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Header fields besides those that follow from the body.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: AnswerBody,
+    /// How much later it comes.
+    pub delay: Duration,
+}
+
+/// The body of what a stand-in answers.
+#[derive(Clone, Default)]
+pub enum AnswerBody {
+    /// None.
+    #[default]
+    Empty,
+    /// JSON, said to be JSON.
+    Json(Value),
+    /// A text.
+    Text(String),
 }
 
 impl StandIns {
@@ -176,7 +206,7 @@ impl StandIn {
 
     /// Opens a page for the stage with `mark`: from now on its requests are kept for it.
     pub fn join(&self, mark: &str) {
-        lock(&self.book).pages.entry(mark.to_owned()).or_default();
+        self.on_page(mark, |_| ());
     }
 
     /// Lets `otherwise` answer the requests that are no stage's from now on.
@@ -184,13 +214,23 @@ impl StandIn {
         lock(&self.book).otherwise = Some(Box::new(otherwise));
     }
 
-    /// Answers the requests of the stage with `mark` with `response` from now on.
-    pub fn answer(&self, mark: &str, response: ResponseTemplate) {
-        lock(&self.book)
-            .pages
-            .entry(mark.to_owned())
-            .or_default()
-            .answer = Some(response);
+    /// Answers the requests of the stage with `mark` with `answer` from now on.
+    pub fn answer(&self, mark: &str, answer: Answer) {
+        self.on_page(mark, |page| page.answer = Some(answer));
+    }
+
+    /// What the stage with `mark` has it answer: the body, if there is one.
+    pub(crate) fn words(&self, mark: &str) -> Option<String> {
+        self.on_page(mark, |page| match &page.answer.as_ref()?.body {
+            AnswerBody::Empty => None,
+            AnswerBody::Json(json) => Some(json.to_string()),
+            AnswerBody::Text(text) => Some(text.clone()),
+        })
+    }
+
+    /// From now on `tamper` is done to each request of the stage with `mark`.
+    pub(crate) fn tamper(&self, mark: &str, tamper: fn(&mut Request)) {
+        self.on_page(mark, |page| page.tamper = Some(tamper));
     }
 
     /// Takes what has arrived for the stage with `mark`, in the order of arrival.
@@ -200,6 +240,10 @@ impl StandIn {
             .get_mut(mark)
             .map(|page| std::mem::take(&mut page.requests))
             .unwrap_or_default()
+    }
+
+    fn on_page<T>(&self, mark: &str, change: impl FnOnce(&mut Page) -> T) -> T {
+        change(lock(&self.book).pages.entry(mark.to_owned()).or_default())
     }
 
     /// Forgets the stage with `mark`.
@@ -244,10 +288,17 @@ impl Book {
     fn answer(&mut self, request: &Request) -> ResponseTemplate {
         for (mark, page) in &mut self.pages {
             if carries(request, mark) {
-                page.requests.push(request.clone());
-                return page.answer.clone().unwrap_or_else(|| {
-                    ResponseTemplate::new(500).set_body_string("no request was expected here")
-                });
+                let mut request = request.clone();
+                if let Some(tamper) = page.tamper {
+                    tamper(&mut request);
+                }
+                page.requests.push(request);
+                return match &page.answer {
+                    Some(answer) => answer.template(),
+                    None => {
+                        ResponseTemplate::new(500).set_body_string("no request was expected here")
+                    }
+                };
             }
         }
         match &self.otherwise {
@@ -256,6 +307,30 @@ impl Book {
                 ResponseTemplate::new(500).set_body_string("this request carries no stage's mark")
             }
         }
+    }
+}
+
+impl Answer {
+    /// One that comes at once, with a JSON body.
+    pub fn json(status: u16, json: &Value) -> Self {
+        Self {
+            status,
+            body: AnswerBody::Json(json.clone()),
+            ..Self::default()
+        }
+    }
+
+    fn template(&self) -> ResponseTemplate {
+        let template = ResponseTemplate::new(self.status).set_delay(self.delay);
+        let template = match &self.body {
+            AnswerBody::Empty => template,
+            AnswerBody::Json(json) => template.set_body_json(json),
+            AnswerBody::Text(text) => template.set_body_string(text),
+        };
+        let headers = self.headers.iter();
+        headers.fold(template, |template, (name, value)| {
+            template.insert_header(name.as_str(), value.as_str())
+        })
     }
 }
 

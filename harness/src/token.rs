@@ -1,4 +1,8 @@
 //! Tokens, good ones and bad ones.
+//!
+//! - `bad`: every way in which one is bad
+
+pub mod bad;
 
 use std::fmt;
 

@@ -1,7 +1,8 @@
 //! The one connection to Redis that carries every user's subscription: kept up, checked, and read in batches.
 //!
 //! A failover can leave the connection as it was and its other end a replica, which gets what is published to the new
-//! master late or never. So what is asked at every health interval is the role, and a replica is as good as lost.
+//! master late or never. So a replica is as good as lost: Redis tells at once that it is one ([`demotion`]), and where it
+//! does not, what is asked at every health interval is the role.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tracing::{error, info, warn};
 
+use super::demotion;
 use super::metrics::Metrics;
 use super::redis::{HELLO, PING, RedisAddress, RedisError, RedisStream};
 use super::resp::{self, Reply, Role};
@@ -63,9 +65,13 @@ impl Backplane {
 
     /// Carries requests to Redis and what it says back, until the connection is lost.
     async fn serve(&self, mut link: RedisStream) -> RedisError {
-        match self.exchange(&mut link).await {
-            Ok(never) => match never {},
-            Err(lost) => lost,
+        tokio::select! {
+            biased; // what a replica passes on must not be delivered
+            () = demotion::until_demoted(&self.address, self.health_interval) => RedisError::Replica,
+            lost = self.exchange(&mut link) => match lost {
+                Ok(never) => match never {},
+                Err(lost) => lost,
+            },
         }
     }
 

@@ -10,7 +10,8 @@
 //! - [`decoder`], [`utf8`], [`frame`], [`close`]: the protocol's bytes, in and out, without I/O
 //! - [`outbox`]: what waits to be sent to one connection
 //! - [`subscriptions`]: who is to receive what, without I/O
-//! - [`backplane`], [`redis`], [`resp`]: the connection to Redis that feeds them
+//! - [`backplane`], [`redis`], [`resp`]: the connection to Redis that feeds them; [`demotion`]: when Redis is no longer
+//!   the one to rely on
 //! - [`health`], [`metrics`]: how it is doing
 //!
 //! A published message goes `backplane` → `subscriptions` → `outbox` → `connection`, encoded once and never parsed.
@@ -34,6 +35,7 @@ pub mod backplane;
 pub mod close;
 pub mod connection;
 pub mod decoder;
+pub mod demotion;
 pub mod frame;
 pub mod handshake;
 pub mod health;

@@ -92,23 +92,30 @@ impl RedisAddress {
             .unwrap_or(Err(RedisError::Unresponsive(deadline)))
     }
 
-    async fn greet(&self) -> Result<RedisStream, RedisError> {
+    /// Connects, and says nothing yet.
+    pub(super) async fn open(&self) -> Result<RedisStream, RedisError> {
         let stream = TcpStream::connect((&*self.host, self.port)).await?;
         stream.set_nodelay(true)?;
-        let mut link = RedisStream {
+        Ok(RedisStream {
             stream,
             buffer: Vec::new(),
             tells_role: false,
-        };
-        match (&self.username, &self.password) {
-            (Some(user), Some(password)) => {
-                link.ask(&[b"AUTH", user.as_bytes(), password.as_bytes()])
-                    .await?;
-            }
-            (None, Some(password)) => {
-                link.ask(&[b"AUTH", password.as_bytes()]).await?;
-            }
-            (_, None) => {}
+        })
+    }
+
+    /// The command that says as whom, if there is anybody.
+    pub(super) fn login(&self) -> Option<Vec<&[u8]>> {
+        let password = self.password.as_ref()?.as_bytes();
+        Some(match &self.username {
+            Some(user) => vec![b"AUTH", user.as_bytes(), password],
+            None => vec![b"AUTH", password],
+        })
+    }
+
+    async fn greet(&self) -> Result<RedisStream, RedisError> {
+        let mut link = self.open().await?;
+        if let Some(login) = self.login() {
+            link.ask(&login).await?;
         }
         if self.database != 0 {
             let database = self.database.to_string();
@@ -128,9 +135,24 @@ impl RedisAddress {
 impl RedisStream {
     /// Waits for the answer to `command`, which may tell a role. To be used before any subscription.
     async fn ask(&mut self, command: &[&[u8]]) -> Result<Option<Role>, RedisError> {
+        self.say([command]).await?;
+        self.answer().await
+    }
+
+    /// Sends these commands, in one go.
+    pub(super) async fn say<'a>(
+        &mut self,
+        commands: impl IntoIterator<Item = &'a [&'a [u8]]>,
+    ) -> Result<(), RedisError> {
         let mut outgoing = Vec::new();
-        resp::command(&mut outgoing, command);
-        self.stream.write_all(&outgoing).await?;
+        for command in commands {
+            resp::command(&mut outgoing, command);
+        }
+        Ok(self.stream.write_all(&outgoing).await?)
+    }
+
+    /// Waits for the next answer, which may tell a role.
+    pub(super) async fn answer(&mut self) -> Result<Option<Role>, RedisError> {
         loop {
             if let Some((reply, length)) = resp::parse(&self.buffer)? {
                 let answer = match reply {

@@ -3,16 +3,24 @@
 use std::net::SocketAddr;
 
 use harness::system::RedisServer;
+use rstest::rstest;
 use serde_json::json;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
 use crate::service::{Client, PATIENCE, Service};
 
+#[rstest]
+#[case::that_tells_at_once("+wait", "3600")]
+#[case::that_is_asked_now_and_then("-wait", "1")]
 #[tokio::test]
-async fn a_master_that_becomes_a_replica_is_lost_until_it_is_the_master_again() {
+async fn a_master_that_becomes_a_replica_is_lost_until_it_is_the_master_again(
+    #[case] permission: &str,
+    #[case] interval: &str,
+) {
     let (old, new) = (start().await, start().await);
-    let interval = ("WEBSOCKET_REDIS_HEALTH_INTERVAL", "1");
+    tell(&old, &["ACL", "SETUSER", "default", permission]).await;
+    let interval = ("WEBSOCKET_REDIS_HEALTH_INTERVAL", interval);
     let service = Service::start(address(&old), &[interval]).await;
     let teacher = connected(&service, &old, "teacher").await;
     let other = connected(&service, &old, "other").await;

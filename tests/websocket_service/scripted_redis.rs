@@ -1,6 +1,7 @@
 //! A Redis that says exactly what a test tells it to, and nothing by itself.
 
 use std::net::SocketAddr;
+use std::sync::Mutex;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +18,8 @@ pub const REPLICA: &str = "%2\r\n$5\r\nproto\r\n:3\r\n$4\r\nrole\r\n$7\r\nreplic
 /// Where the service looks for Redis.
 pub struct Redis {
     listener: TcpListener,
+    /// The connections that are left unanswered, because this Redis stays what it is.
+    waiting: Mutex<Vec<TcpStream>>,
 }
 
 /// One connection of the service.
@@ -30,19 +33,30 @@ pub struct Link {
 impl Redis {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { listener }
+        let waiting = Mutex::default();
+        Self { listener, waiting }
     }
 
     pub fn address(&self) -> SocketAddr {
         self.listener.local_addr().unwrap()
     }
 
-    /// The service's next connection.
+    /// The service's next connection, apart from those on which it waits for Redis to be a replica.
     pub async fn accept(&self) -> Link {
-        let (stream, _) = timeout(PATIENCE, self.listener.accept())
+        let accepting = async {
+            loop {
+                let (stream, _) = self.listener.accept().await.unwrap();
+                let mut beginning = [0; 256];
+                let length = stream.peek(&mut beginning).await.unwrap();
+                if !String::from_utf8_lossy(&beginning[..length]).contains("WAIT") {
+                    return stream;
+                }
+                self.waiting.lock().unwrap().push(stream);
+            }
+        };
+        let stream = timeout(PATIENCE, accepting)
             .await
-            .expect("waited in vain for a connection of the service")
-            .unwrap();
+            .expect("waited in vain for a connection of the service");
         Link {
             stream,
             received: Vec::new(),

@@ -1,6 +1,7 @@
 //! `cargo verify`: plays scenarios against a system and says whether the contract is kept.
 //!
 //! - `compare`: two systems compared by what their clients notice
+//! - `selftest`: whether the suite notices what a saboteur does to a healthy system
 //! - `init`: a profile written
 //! - `rounds`: the scenarios played, in which order and how often
 //! - `output`: the results printed and written
@@ -9,7 +10,9 @@ mod compare;
 mod init;
 mod output;
 mod rounds;
+mod selftest;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -44,6 +47,7 @@ Examples:
   cargo verify init                         write a profile for your own services, after four questions
   cargo verify --system my.toml             your own services
   cargo verify compare --old old.toml --new new.toml
+  cargo verify selftest                     does the suite notice when a promise is broken?
   cargo verify --only-promise delivery.in-order
   cargo verify --repeat 20                  is a result the same every time, in any order?
   cargo verify -- init                      the scenarios whose id contains init
@@ -116,12 +120,14 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Compare(Box<compare::Arguments>),
+    Selftest(Box<selftest::Arguments>),
     Init(Box<init::Arguments>),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
     match &arguments.command {
         Some(Command::Compare(arguments)) => return compare::run(arguments),
+        Some(Command::Selftest(arguments)) => return selftest::run(arguments),
         Some(Command::Init(arguments)) => return init::run(arguments),
         None => {}
     }
@@ -147,6 +153,9 @@ pub fn run(arguments: &Arguments) -> Status {
         Ok(profile) => profile,
         Err(error) => return usage(&error.to_string()),
     };
+    if let Some(message) = unknown_variable(&profile) {
+        return usage(&message);
+    }
     let chosen = match runtime(arguments.runtime) {
         Ok(chosen) => chosen,
         Err(message) => return usage(&message),
@@ -166,6 +175,24 @@ pub fn run(arguments: &Arguments) -> Status {
     }
     let verified = verify(arguments, contract, profile, chosen, &selected, skipped);
     block_on(async { Ok(verified.await) }).unwrap_or_else(|status| status)
+}
+
+/// What to say of a profile that lacks a variable which no scenario sets.
+fn unknown_variable(profile: &Profile) -> Option<String> {
+    let all = scenarios::all().ok()?;
+    let set: BTreeSet<&str> = (all.iter())
+        .filter_map(|scenario| scenario.own_system.as_ref())
+        .flat_map(|settings| settings.variables())
+        .collect();
+    let unknown = profile
+        .lacking_variables()
+        .find(|name| !set.contains(name))?;
+    let known: Vec<&str> = set.iter().copied().collect();
+    Some(format!(
+        "{}: lacks: no scenario sets {unknown}; those that are set are {}",
+        profile.file,
+        known.join(", ")
+    ))
 }
 
 /// The scenarios that the system of `profile` can be asked to prove, and why it cannot be asked for the others.

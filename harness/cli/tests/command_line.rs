@@ -21,6 +21,8 @@ fn notifications(arguments: &[&str]) -> Output {
 #[case::unknown_promise(&["verify", "--only-promise", "delivery.inorder"], "did you mean delivery.in-order?")]
 #[case::unknown_format(&["verify", "--format", "jason"], "no format \"jason\": one of text, json, junit, markdown, github")]
 #[case::no_rounds(&["verify", "--repeat", "0"], "invalid value '0' for '--repeat <TIMES>'")]
+#[case::unknown_sabotage(&["verify", "selftest", "duplicat3"], "the nearest:\n  duplicate\n")]
+#[case::no_repeats(&["verify", "selftest", "--repeats", "0"], "invalid value '0' for '--repeats <TIMES>'")]
 #[case::no_data(&["--data", "/nowhere", "verify"], "--data: /nowhere has no contracts/asyncapi.yaml: expected a folder")]
 #[case::no_command(&[], "Usage: cargo [OPTIONS] <COMMAND>")]
 fn a_wrong_use_is_answered_in_one_message_with_status_3(
@@ -83,6 +85,32 @@ fn the_list_names_scenarios_with_their_sentences() {
         "notifications/delivery/two-connections  two connections of one user each get every message once\n"
     );
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn the_sabotages_are_listed_with_their_promises() {
+    let output = notifications(&["verify", "selftest", "--list", "swap-two"]);
+    let expected = "\
+sabotage  promise            what it does
+swap-two  delivery.in-order  sends two messages that come together in the wrong order
+";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_system_that_cannot_be_asked_has_its_sabotages_skipped_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = folder.path().join("elsewhere.toml");
+    let text = "[redis]\nurl = \"redis://127.0.0.1:1\"\n[websocket]\nurl = \"ws://127.0.0.1:1\"\n\
+                [token]\nissuer = \"i\"\naudience = \"a\"\nsecret = \"s\"\n";
+    std::fs::write(&profile, text).unwrap();
+    let system = profile.to_str().unwrap();
+    let output = notifications(&["verify", "selftest", "--system", system, "token-in-log"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let reason = "skipped: [websocket] is at a url: its log is out of sight";
+    assert!(said.contains(reason), "{said}");
+    assert_eq!(output.status.code(), Some(3));
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub fn check(contract: &Contract) -> Findings {
             Ok(rules) => invalid.extend(fixtures::check(contract, &rules)),
             Err(problem) => invalid.push(problem),
         }
-        invalid.extend(promises_of_closes(contract));
+        invalid.extend(promises(contract));
     }
     Findings {
         invalid,
@@ -162,23 +162,32 @@ fn referred(contract: &Contract, at: &Location, value: &Value, used: &mut BTreeS
     }
 }
 
-fn promises_of_closes(contract: &Contract) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for close in &contract.closes {
-        for id in &close.promises {
-            if contract.promise(id).is_none() {
-                let ids = contract.promises.iter().map(|promise| promise.id.as_str());
-                let suggestion = nearest(id, ids)
-                    .map(|near| format!("; did you mean {near}?"))
-                    .unwrap_or_default();
-                problems.push(contract.documents.problem(
-                    &close.location.member("promises"),
-                    format!("no promise is called {id}{suggestion}"),
-                ));
-            }
-        }
-    }
-    problems
+/// Promises that are named, and that nobody gives.
+fn promises(contract: &Contract) -> Vec<Problem> {
+    let closes = contract.closes.iter().flat_map(|close| {
+        let at = close.location.member("promises");
+        close.promises.iter().map(move |id| (id, at.clone()))
+    });
+    let answers = contract.routes.iter().flat_map(|route| {
+        let at = route.location.member("x-promise");
+        route.promises.values().map(move |id| (id, at.clone()))
+    });
+    let calls = contract.routes.iter().filter_map(|route| {
+        let at = route.location.member("x-downstream").member("promise");
+        Some((route.downstream.as_ref()?.promise.as_ref()?, at))
+    });
+    let named = closes.chain(answers).chain(calls);
+    let unknown = named.filter(|(id, _)| contract.promise(id).is_none());
+    unknown
+        .map(|(id, at)| {
+            let ids = contract.promises.iter().map(|promise| promise.id.as_str());
+            let suggestion = nearest(id, ids)
+                .map(|near| format!("; did you mean {near}?"))
+                .unwrap_or_default();
+            let words = format!("no promise is called {id}{suggestion}");
+            contract.documents.problem(&at, words)
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -302,6 +311,12 @@ mod tests {
         "schema: { $ref: schemas/health/redis.json }",
         "schema: {}",
         "schemas/health/redis.json: is a schema that nothing refers to"
+    )]
+    #[case::promise_of_an_answer(
+        "openapi.yaml",
+        "x-promise: { gateway: status.own-batch }",
+        "x-promise: { gateway: status.own-bach }",
+        "openapi.yaml:_:_: no promise is called status.own-bach; did you mean status.own-batch?"
     )]
     #[case::promise(
         "asyncapi.yaml",

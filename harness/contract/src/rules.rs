@@ -212,6 +212,17 @@ impl Rules {
         self.http.is_at(service, path, template)
     }
 
+    /// The promise that an answer to `call` of `service` breaks which is not as the contract says, where it names one.
+    pub fn promise_of_answer(&self, service: Service, call: &Call<'_>) -> Option<&str> {
+        self.http.promise_of_answer(service, call)
+    }
+
+    /// The promise that a call of the service behind the gateway called `service` breaks which is not as the contract
+    /// says, where it names one.
+    pub fn promise_of_call(&self, service: &str) -> Option<&str> {
+        self.http.promise_of_call(service)
+    }
+
     /// The route that `call` of `service` is for, as method and template, and the word for `status` in it.
     pub fn route(
         &self,

@@ -40,7 +40,7 @@ impl Stage {
     pub async fn expect_broken_off(&self, name: &str, call: &Call) -> Outcome {
         let recorder = self.lane(name, Actor::Caller);
         recorder.push(Entry::Request(call.shown()));
-        let endpoint = self.system().endpoint(Part::ApiGateway)?;
+        let endpoint = self.endpoint_of(Part::ApiGateway)?;
         let what = format!("the answer to GET {}", call.path);
         let read = async {
             let answer = self.lines().http().begin(call, &endpoint).await;

@@ -22,7 +22,7 @@ impl Stage {
     /// A network between clients and the websocket service, called `name` in flows. It is there as long as the
     /// stage is.
     pub async fn network(&self, name: &str) -> Outcome<Link> {
-        let service = self.system().address(Part::WebsocketService)?;
+        let service = self.address_of(Part::WebsocketService)?;
         let proxy = Proxy::start(Ipv4Addr::LOCALHOST.into()).await;
         let proxy =
             proxy.map_err(|error| Failure::Bug(format!("a proxy cannot listen: {error}")))?;
@@ -64,9 +64,7 @@ impl Link {
 
     /// New connections go to these websocket services, by turns. Those that are there stay.
     pub fn lead_to(&self, services: &[Part]) -> Outcome {
-        let addresses = services
-            .iter()
-            .map(|part| self.stage.system().address(*part));
+        let addresses = services.iter().map(|part| self.stage.address_of(*part));
         let addresses: Vec<SocketAddr> = addresses.collect::<Outcome<_>>()?;
         let names: Vec<&str> = services.iter().map(|part| part.name()).collect();
         self.forward_to(&names.join(" and "), addresses);

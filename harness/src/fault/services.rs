@@ -21,7 +21,7 @@ impl Stage {
 
     /// Waits until the websocket service `part` serves clients: it has found Redis by itself.
     pub async fn until_served_by(&self, part: Part) -> Outcome {
-        let endpoint = self.system().endpoint(part)?;
+        let endpoint = self.endpoint_of(part)?;
         until_accepting(self.system(), self.lines(), &endpoint)
             .await
             .map_err(|failure| Failure::broken(format!("nothing is in the way, and {failure}")))

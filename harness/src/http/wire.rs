@@ -1,32 +1,22 @@
-//! How requests go out: each over a connection of its own, with TLS or without, each path as it stands.
+//! How requests go out: each over a connection of its own, with TLS or without, its path as it stands.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-
-use http_body_util::BodyExt;
 use hyper::Uri;
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tower_service::Service;
+use hyper::header::{HOST, HeaderValue};
+use hyper_util::rt::TokioIo;
+
+use http_body_util::BodyExt;
 
 use super::{Call, CallBody, Reply, form, owned};
-use crate::endpoint::{Endpoint, Stream, Unreachable};
+use crate::endpoint::Endpoint;
 use crate::system::root_cause;
 
 /// What sends requests.
 #[derive(Clone)]
 pub struct Http {
-    client: Client<Connector, reqwest::Body>,
-    /// It makes the requests, forms above all, and sends none: it would resolve dot segments in a path.
+    /// It makes them, forms above all, and sends none: it would resolve dot segments in a path.
     requests: reqwest::Client,
 }
-
-/// Connects to the endpoints that it knows.
-#[derive(Clone)]
-struct Connector(Arc<[Endpoint]>);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -43,15 +33,10 @@ pub(crate) enum NoReply {
 }
 
 impl Http {
-    /// One that sends to `endpoints`.
-    pub fn to(endpoints: impl IntoIterator<Item = Endpoint>) -> Result<Self, String> {
-        let endpoints = endpoints.into_iter().collect();
+    /// One that follows no proxy of the environment.
+    pub fn new() -> Result<Self, String> {
         let requests = reqwest::Client::builder().no_proxy().build();
         Ok(Self {
-            client: Client::builder(TokioExecutor::new())
-                // A server may end an idle connection the moment a request is sent on it: every call has one of its own.
-                .pool_max_idle_per_host(0)
-                .build(Connector(endpoints)),
             requests: requests.map_err(|error| format!("no HTTP client: {error}"))?,
         })
     }
@@ -59,8 +44,7 @@ impl Http {
     /// Sends `call` and reads the whole answer.
     pub(crate) async fn send(&self, call: &Call, endpoint: &Endpoint) -> Result<Reply, NoReply> {
         let (head, body) = self.begin(call, endpoint).await?.into_parts();
-        let body = body.collect().await;
-        let body = body.map_err(|error| NoReply::Unanswered(root_cause(&error)))?;
+        let body = body.collect().await.map_err(|error| unanswered(&error))?;
         Ok(Reply {
             status: head.status.as_u16(),
             headers: owned(&head.headers),
@@ -76,14 +60,15 @@ impl Http {
         endpoint: &Endpoint,
     ) -> Result<hyper::Response<Incoming>, NoReply> {
         let request = self.request(call, endpoint).map_err(NoReply::Unsendable)?;
-        self.client.request(request).await.map_err(|error| {
-            let words = root_cause(&error);
-            if error.is_connect() {
-                NoReply::Unreachable(words)
-            } else {
-                NoReply::Unanswered(words)
-            }
-        })
+        let stream = endpoint.connect().await;
+        let stream = stream.map_err(|error| NoReply::Unreachable(error.to_string()))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| unanswered(&error))?;
+        // Ends with the answer, or with whoever reads it no further.
+        tokio::spawn(connection);
+        let answer = sender.send_request(request).await;
+        answer.map_err(|error| unanswered(&error))
     }
 
     fn request(
@@ -93,8 +78,7 @@ impl Http {
     ) -> Result<hyper::Request<reqwest::Body>, String> {
         let method = call.method.parse::<hyper::Method>();
         let method = method.map_err(|error| format!("method {:?}: {error}", call.method))?;
-        let base = endpoint.http_base();
-        let mut request = self.requests.request(method, &base);
+        let mut request = self.requests.request(method, endpoint.http_base());
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
@@ -107,29 +91,15 @@ impl Http {
         let request = request.build().map_err(|error| root_cause(&error))?;
         let mut request =
             hyper::Request::<reqwest::Body>::try_from(request).map_err(|e| e.to_string())?;
-        let uri = format!("{base}{}", call.path).parse::<Uri>();
+        let uri = call.path.parse::<Uri>();
         *request.uri_mut() = uri.map_err(|error| error.to_string())?;
+        let host = HeaderValue::try_from(endpoint.authority());
+        let host = host.map_err(|error| error.to_string())?;
+        request.headers_mut().entry(HOST).or_insert(host);
         Ok(request)
     }
 }
 
-impl Service<Uri> for Connector {
-    type Response = TokioIo<Stream>;
-    type Error = Unreachable;
-    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<Stream>, Unreachable>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unreachable>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        // A request's URI begins with its endpoint's base: a pool's key is that, and nothing more.
-        let base = uri.to_string();
-        let at = |endpoint: &&Endpoint| endpoint.http_base() == base.trim_end_matches('/');
-        let endpoint = self.0.iter().find(at).cloned();
-        Box::pin(async move {
-            let endpoint = endpoint.ok_or_else(|| Unreachable::unknown(&base))?;
-            Ok(TokioIo::new(endpoint.connect().await?))
-        })
-    }
+fn unanswered(error: &hyper::Error) -> NoReply {
+    NoReply::Unanswered(root_cause(error))
 }

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use contract::rules::{self, Service};
 use serde_json::{Value, json};
-use wiremock::ResponseTemplate;
 
 use super::Stage;
 use crate::flow::{self, Actor, Entry, Recorder};
 use crate::http::{Call, CallBody, Reply};
 use crate::scenario::{Outcome, ensure};
-use crate::standin::StandIn;
+use crate::standin::{Answer, StandIn};
 use crate::{expectation, fixture, interaction};
 
 impl Stage {
@@ -63,8 +62,8 @@ impl Stage {
 
     /// Tells the stand-in for `service` to answer this stage's requests with `status` and `json`.
     pub fn stand_in_answers(&self, service: fixture::Service, status: u16, json: &Value) {
-        let template = ResponseTemplate::new(status).set_body_json(json);
-        self.standin(service).answer(&self.0.mark, template);
+        let answer = Answer::json(status, json);
+        self.standin(service).answer(&self.0.mark, answer);
     }
 
     /// The same, but the answer comes only after `delay`.
@@ -75,9 +74,11 @@ impl Stage {
         status: u16,
         json: &Value,
     ) {
-        let template = ResponseTemplate::new(status).set_body_json(json);
-        self.standin(service)
-            .answer(&self.0.mark, template.set_delay(delay));
+        let answer = Answer {
+            delay,
+            ..Answer::json(status, json)
+        };
+        self.standin(service).answer(&self.0.mark, answer);
     }
 
     /// Takes the requests of this stage that `service` has received, and records them with `answered` as the status.

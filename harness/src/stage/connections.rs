@@ -189,13 +189,14 @@ impl Stage {
     }
 
     fn next_lane(&self, user: &User) -> Lane {
+        let offered = self.settled();
         let state = self.lock();
         let others = state.lanes.iter().filter(
             |(_, actor, _)| matches!(actor, Actor::Client { user: u, .. } if *u == user.name),
         );
         Lane {
             name: format!("{}/{}", user.name, 1 + others.count()),
-            offered: state.ledger.len(),
+            offered,
             recorder: Recorder::default(),
         }
     }

@@ -71,9 +71,9 @@ impl Stage {
             .await
     }
 
-    async fn reset_as(&self, user: &User, upgraded: bool) -> Outcome {
+    async fn reset_as(&self, user: &User, before_the_answer: bool) -> Outcome {
         let asked = self.good_handshake(user)?;
-        if !upgraded {
+        if before_the_answer {
             return RawClient::ask_and_reset(&asked).await;
         }
         let (name, lane) = (user.name.clone(), Recorder::default());

@@ -35,7 +35,8 @@ pub struct Traffic {
 }
 
 impl Stage {
-    /// From now on publishes numbered messages to `users`, to each in turn, whatever happens to Redis meanwhile.
+    /// From now on publishes numbered messages to `users`, to each in turn, whatever happens to Redis meanwhile. Nothing else
+    /// may be published to them until it stops, or what is on its way may overtake.
     pub fn traffic(&self, users: &[&User]) -> Traffic {
         let users: Vec<User> = users.iter().map(|user| (*user).clone()).collect();
         self.backend_notes(&format!(
@@ -90,32 +91,24 @@ impl Stage {
         Ok(())
     }
 
-    /// Publishes one numbered message for each entry of `users`. If Redis does not say that it took them they are in doubt.
+    /// Publishes one numbered message for each entry of `users`.
     async fn publish_numbered(&self, users: &[User], filler: &str) -> Outcome {
         let mut publications = Vec::new();
         let mut numbers = Vec::new();
-        {
-            let mut state = self.lock();
-            for user in users {
-                let number = state.ledger.len() + 1;
-                let more = match filler {
-                    "" => String::new(),
-                    filler => format!(r#","filler":"{filler}""#),
-                };
-                let text = format!(r#"{{"event":"numbered","data":{{"number":{number}{more}}}}}"#);
-                let bytes = text.as_bytes();
-                (state.ledger).publish(&user.name, "numbered", bytes, Telling::Untold);
-                self.0.published.store(number, Ordering::SeqCst);
-                publications.push((self.0.system.channel(&user.id), bytes.to_owned()));
-                numbers.push(number);
-            }
+        let more = match filler {
+            "" => String::new(),
+            filler => format!(r#","filler":"{filler}""#),
+        };
+        let text = |number| {
+            let text = format!(r#"{{"event":"numbered","data":{{"number":{number}{more}}}}}"#);
+            text.into_bytes()
+        };
+        for user in users {
+            let (number, publication) = self.enter(user, "numbered", Telling::Untold, text);
+            publications.push(publication);
+            numbers.push(number);
         }
-        let sent = self.send(&publications).await;
-        if sent.is_err() {
-            let mut state = self.lock();
-            numbers.into_iter().for_each(|n| state.ledger.doubt(n));
-        }
-        sent
+        self.send_entered(&publications, &numbers).await
     }
 
     /// Says in the lane of each of `clients` that got numbered messages since the last time that they were as they should

@@ -175,16 +175,6 @@ impl System {
         self.redis.as_ref()
     }
 
-    /// A client for the HTTP of both services.
-    pub(crate) fn http(&self) -> Result<Http, String> {
-        Http::to(
-            [&self.websocket, &self.gateway]
-                .into_iter()
-                .flatten()
-                .cloned(),
-        )
-    }
-
     /// What the system was started from.
     pub(crate) fn profile(&self) -> &Profile {
         &self.profile
@@ -284,7 +274,7 @@ impl System {
         let (Some(service), Ok(endpoint)) = (service, self.endpoint(part)) else {
             return Err(format!("there is no {part}"));
         };
-        let http = Http::to([endpoint.clone()])?;
+        let http = Http::new()?;
         let deadline = Instant::now() + START_DEADLINE;
         while !answers(&service.ready, &endpoint, &http).await {
             if let Some(exit) = self.exit(part).await {
@@ -305,7 +295,7 @@ impl System {
     async fn until_ready(mut self) -> Result<Self, StartError> {
         let deadline = Instant::now() + START_DEADLINE;
         let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
-        let readiness = match self.http() {
+        let readiness = match Http::new() {
             Ok(http) => tokio::join!(
                 self.until_usable(Part::WebsocketService, websocket, &http, deadline),
                 async {
@@ -518,7 +508,7 @@ mod tests {
     async fn a_connection_that_is_closed_at_once_is_nobodys_readiness() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = Endpoint::http(listener.local_addr().unwrap());
-        let http = Http::to([endpoint.clone()]).unwrap();
+        let http = Http::new().unwrap();
         let server = async {
             drop(listener.accept().await.unwrap());
             listener.accept().await.unwrap()

@@ -90,9 +90,10 @@ impl Settings {
         self
     }
 
-    /// Whether they set variables.
-    pub fn set_variables(&self) -> bool {
-        !self.websocket.is_empty() || !self.gateway.is_empty()
+    /// The names of the variables that they set.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        let set = self.websocket.iter().chain(&self.gateway);
+        set.map(|(name, _)| name.as_str())
     }
 
     pub(super) fn is_redis_behind_proxy(&self) -> bool {

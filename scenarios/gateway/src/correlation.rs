@@ -1,5 +1,6 @@
 //! The correlation id of a request that came without one (contract, API gateway): whatever it looks like, it is one.
 
+use harness::breach::Breaks;
 use harness::fixture::Service;
 use harness::http::{Call, CallBody};
 use harness::profile::Capability;
@@ -34,6 +35,10 @@ async fn in_an_error(stage: Stage) -> Outcome {
         let reply = stage.call("somebody", &call).await?;
         let id = reply.header(NAME).unwrap_or_default().to_owned();
         let body = reply.json()?;
+        ensure(body["error"]["correlation_id"].is_string(), || {
+            format!("the error has no correlation_id: {body}")
+        })
+        .breaks("errors.one-shape")?;
         ensure(body["error"]["correlation_id"] == id, || {
             format!("the answer's {NAME} is {id:?}, and its error says {body}")
         })?;

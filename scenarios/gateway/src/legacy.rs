@@ -105,4 +105,5 @@ async fn gone(stage: Stage, credentials: Credentials) -> Outcome {
     ensure(!code.is_empty(), || {
         "the 404 has no error.code in its body".to_owned()
     })
+    .breaks("errors.one-shape")
 }

@@ -5,6 +5,7 @@
 //! - `correlation`: the id of a request that came without one
 //! - `metrics`: requests, counted by route
 //! - `legacy`: the WebSocket route that is gone
+//! - `tokens`: bad tokens, which no route takes
 //! - `rate_limits`: how often a user may ask
 //! - `end_to_end`: from a call of the gateway to every connection of a teacher
 
@@ -15,6 +16,7 @@ mod interactions;
 mod legacy;
 mod metrics;
 mod rate_limits;
+mod tokens;
 
 use harness::fixture::FixtureError;
 use harness::scenario::Scenario;
@@ -26,6 +28,7 @@ pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
     scenarios.extend(correlation::scenarios());
     scenarios.extend(metrics::scenarios());
     scenarios.extend(legacy::scenarios());
+    scenarios.extend(tokens::scenarios());
     scenarios.extend(rate_limits::scenarios());
     scenarios.extend(end_to_end::scenarios()?);
     Ok(scenarios)

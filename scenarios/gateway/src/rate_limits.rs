@@ -1,6 +1,7 @@
 //! How often a user may ask, and what is not counted (contract, API gateway).
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use harness::breach::Breaks;
 use harness::fixture::{Part, Service};
 use harness::http::{Call, CallBody, Reply};
 use harness::profile::Capability;
@@ -8,6 +9,9 @@ use harness::scenario::{Failure, Outcome, Scenario, ensure};
 use harness::stage::{Stage, User};
 use serde_json::json;
 
+const ONE_SHAPE: &str = "errors.one-shape";
+/// The status of a request too many.
+const REFUSED: u16 = 429;
 const DEFAULT: usize = 100;
 const PIPELINES: usize = 10;
 const FILES: usize = 5;
@@ -24,6 +28,13 @@ pub fn scenarios() -> Vec<Scenario> {
             per_user,
         )
         .proves(["rate-limits.per-user", "errors.one-shape"])
+        .needs([Capability::Downstreams]),
+        Scenario::new(
+            "gateway/rate-limits/default",
+            "a user who reads too much gets 429 with Retry-After as well",
+            default,
+        )
+        .proves(["rate-limits.per-user"])
         .needs([Capability::Downstreams]),
         Scenario::new(
             "gateway/rate-limits/by-route",
@@ -46,6 +57,40 @@ async fn per_user(stage: Stage) -> Outcome {
     stage.stand_in_answers(Service::Orchestrator, 202, &json!({"status": "accepted"}));
     let refused = until_refused(&stage, &teacher, &pipeline(&stage, &teacher), PIPELINES).await?;
 
+    says_when_to_retry(&stage, &refused)?;
+    let body = refused.json()?;
+    let error = &body["error"];
+    for member in ["code", "message", "correlation_id", "service", "timestamp"] {
+        ensure(error[member].is_string(), || {
+            format!("the 429 has no error.{member}: {body}")
+        })
+        .breaks(ONE_SHAPE)?;
+    }
+    ensure(error["details"].is_object(), || {
+        format!("the 429 has no error.details: {body}")
+    })
+    .breaks(ONE_SHAPE)?;
+    stage.note("teacher", "the body has the one error shape");
+
+    let accepted = stage.call_unseen(&pipeline(&stage, &colleague)).await?;
+    ensure(accepted.status != REFUSED, || {
+        let status = accepted.status;
+        format!("one user's requests should not count for another, who got {status}")
+    })?;
+    stage.note("colleague", "asks for one pipeline, and it is accepted");
+    Ok(())
+}
+
+async fn default(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    stage.stand_in_answers(Service::Classes, 200, &json!({"name": "9B"}));
+    let path = format!("/v1/classes/{}", stage.id("class"));
+    let read = call(&stage, &teacher, "GET", path, CallBody::Empty);
+    let refused = until_refused(&stage, &teacher, &read, DEFAULT).await?;
+    says_when_to_retry(&stage, &refused)
+}
+
+fn says_when_to_retry(stage: &Stage, refused: &Reply) -> Outcome {
     let seconds = refused.header("retry-after").unwrap_or_default();
     ensure(
         seconds
@@ -57,24 +102,6 @@ async fn per_user(stage: Stage) -> Outcome {
         "teacher",
         &format!("Retry-After is within 1 to {WINDOW} seconds"),
     );
-    let body = refused.json()?;
-    let error = &body["error"];
-    for member in ["code", "message", "correlation_id", "service", "timestamp"] {
-        ensure(error[member].is_string(), || {
-            format!("the 429 has no error.{member}: {body}")
-        })?;
-    }
-    ensure(error["details"].is_object(), || {
-        format!("the 429 has no error.details: {body}")
-    })?;
-    stage.note("teacher", "the body has the one error shape");
-
-    let accepted = stage.call_unseen(&pipeline(&stage, &colleague)).await?;
-    ensure(accepted.status == 202, || {
-        let status = accepted.status;
-        format!("one user's requests should not count for another, who got {status}")
-    })?;
-    stage.note("colleague", "asks for one pipeline, and it is accepted");
     Ok(())
 }
 
@@ -128,7 +155,7 @@ async fn until_refused(stage: &Stage, user: &User, call: &Call, limit: usize) ->
     let name = format!("{} {}", call.method, call.path);
     for number in 1..=2 * limit + 1 {
         let reply = stage.call_unseen(call).await?;
-        if reply.status == 429 {
+        if reply.status == REFUSED {
             ensure(number > limit, || {
                 format!("{name}: the limit is {limit}, and request {number} got 429")
             })?;

@@ -56,6 +56,12 @@ pub fn scenarios() -> Vec<Scenario> {
         .proves(["connections.origin-checked"])
         .needs([Capability::Origin]),
         scenario(
+            "no-origin",
+            "a client that is no browser, and sends no origin, is let in",
+            |stage| Box::pin(no_origin(stage)),
+        )
+        .proves(["connections.origin-checked"]),
+        scenario(
             "reset-frees",
             "a connection that is reset makes room for the next",
             |stage| Box::pin(gone_without_a_close(stage, Gone::Reset)),
@@ -335,6 +341,13 @@ async fn own_origin(stage: Stage) -> Outcome {
     let path = format!("/ws?token={}", stage.token(&teacher));
     let origin = vec![("origin".to_owned(), ORIGIN.to_owned())];
     stage.connect_with(&path, origin, &teacher).await?;
+    stage.publish_bytes(&teacher, "hello", MESSAGE).await?;
+    stage.settle().await
+}
+
+async fn no_origin(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    stage.connect(&teacher).await?;
     stage.publish_bytes(&teacher, "hello", MESSAGE).await?;
     stage.settle().await
 }

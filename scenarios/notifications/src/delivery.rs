@@ -5,6 +5,9 @@ use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario};
 use harness::stage::Stage;
 
+/// How long a token lives that ends a wait, in seconds: long enough for a busy machine to connect, and for strays.
+const LIFETIME: i64 = 2;
+
 pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
     let fixture = fixture::notification("batch_files_uploaded")?;
     let message = fixture.content.message;
@@ -49,6 +52,13 @@ pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
         )
         .proves(["delivery.own-user-only"]),
         with_message(
+            "late-stray",
+            "what is published to one user reaches no other, a moment later either",
+            |stage, message| Box::pin(late_stray(stage, message)),
+        )
+        .proves(["delivery.own-user-only"])
+        .needs([Capability::Bursts]),
+        with_message(
             "right-after-101",
             "a message published the moment a client sees 101 reaches it",
             |stage, message| Box::pin(right_after_101(stage, message)),
@@ -71,6 +81,12 @@ pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
             "notifications/delivery/bytes-untouched",
             "the service is a pure router: whatever JSON is published arrives byte for byte",
             bytes_untouched,
+        )
+        .proves(["delivery.bytes-untouched", "delivery.once-per-connection"]),
+        Scenario::new(
+            "notifications/delivery/one-frame",
+            "a message arrives in one text frame, however long it is",
+            one_frame,
         )
         .proves(["delivery.bytes-untouched"]),
         Scenario::new(
@@ -127,6 +143,41 @@ async fn similar_names(stage: Stage, message: Message) -> Outcome {
     stage
         .publish(&namesake, &addressed(&message, "namesake"))
         .await?;
+    stage.settle().await
+}
+
+/// What strays on another path than the fence's may be late. How long that is waited for is the life of a token: the
+/// service itself says when it is over.
+async fn late_stray(stage: Stage, message: Message) -> Outcome {
+    let teacher = stage.user("teacher");
+    let issuer = &stage.system().issuer;
+    let claims = issuer.claims(&teacher.id).expiring_in(LIFETIME);
+    let token = stage.known_token("expiring", issuer.sign(&claims));
+    let path = format!("/ws?token={token}");
+    let expiring = stage.connect_to(&path, &teacher).await?;
+    stage.connect(&stage.user("colleague")).await?;
+    stage.connect(&stage.user("headmaster")).await?;
+
+    stage.publish(&teacher, &message).await?;
+    stage.settle().await?;
+    expiring.expect_close(1008, "AUTHENTICATION_ERROR").await?;
+    stage.settle().await
+}
+
+/// Texts about where a frame's length is written otherwise (RFC 6455, section 5.2), and long ones.
+async fn one_frame(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    stage.connect(&teacher).await?;
+    let mut raw = stage.connect_raw(&teacher).await?;
+    raw.note("it reads, and answers nothing");
+    for length in [30, 125, 126, 4_096, 65_535, 65_536, 300_000] {
+        let text = format!(r#"{{"event":"e","data":"{}"}}"#, "x".repeat(length - 23));
+        let kind = format!("of {} bytes", text.len());
+        stage
+            .publish_bytes(&teacher, &kind, text.as_bytes())
+            .await?;
+        raw.expect_text(text.as_bytes()).await?;
+    }
     stage.settle().await
 }
 

@@ -1,105 +1,30 @@
 //! Who is refused, and how a browser sees it: the upgrade is accepted and at once closed with 1008 and a JSON reason.
 
 use harness::breach::Breaks;
+use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
-use harness::stage::{Stage, User};
-use harness::token::Issuer;
-use serde_json::json;
+use harness::stage::Stage;
+use harness::token::bad::{BAD, Bad, Flaw};
 
 /// What is checked first: that the service's own secret signed it.
 const SIGNATURE: &str = "token.signature-checked";
 /// What is checked then: what it says.
 const CLAIMS: &str = "token.claims-checked";
 
-/// A kind of bad token: its name, the promise that it is refused by, the sentence, and how to make one for a user.
-type Bad = (
-    &'static str,
-    &'static str,
-    &'static str,
-    fn(&User, &Issuer) -> Option<String>,
-);
-
-const BAD: [Bad; 12] = [
-    ("none", SIGNATURE, "no token at all", |_, _| None),
-    ("garbage", SIGNATURE, "a token that is no JWT", |_, _| {
-        Some("garbage".to_owned())
-    }),
-    (
-        "expired",
-        CLAIMS,
-        "a token whose exp has passed",
-        |user, issuer| Some(issuer.sign(&issuer.claims(&user.id).expired())),
-    ),
-    (
-        "just-expired",
-        CLAIMS,
-        "a token whose exp passed five seconds ago",
-        |user, issuer| Some(issuer.sign(&issuer.claims(&user.id).expired_for(5))),
-    ),
-    ("no-exp", CLAIMS, "a token without exp", |user, issuer| {
-        Some(issuer.sign(&issuer.claims(&user.id).without("exp")))
-    }),
-    ("no-sub", CLAIMS, "a token without sub", |user, issuer| {
-        Some(issuer.sign(&issuer.claims(&user.id).without("sub")))
-    }),
-    (
-        "empty-sub",
-        CLAIMS,
-        "a token whose sub is empty",
-        |user, issuer| Some(issuer.sign(&issuer.claims(&user.id).with("sub", json!("")))),
-    ),
-    (
-        "wrong-signature",
-        SIGNATURE,
-        "a token signed with another secret",
-        |user, issuer| Some(issuer.forge(&issuer.claims(&user.id))),
-    ),
-    (
-        "wrong-audience",
-        CLAIMS,
-        "a token for another audience",
-        |user, issuer| {
-            Some(
-                issuer.sign(
-                    &issuer
-                        .claims(&user.id)
-                        .with("aud", json!("another-platform")),
-                ),
-            )
-        },
-    ),
-    (
-        "wrong-issuer",
-        CLAIMS,
-        "a token of another issuer",
-        |user, issuer| {
-            Some(issuer.sign(&issuer.claims(&user.id).with("iss", json!("another-issuer"))))
-        },
-    ),
-    (
-        "alg-none",
-        SIGNATURE,
-        "an unsigned token with alg none",
-        |user, issuer| Some(issuer.claims(&user.id).unsigned()),
-    ),
-    (
-        "other-algorithm",
-        SIGNATURE,
-        "a token signed with another algorithm than the service's",
-        |user, issuer| Some(issuer.sign_otherwise(&issuer.claims(&user.id))),
-    ),
-];
-
 /// How long the token that expires is good for, in seconds: long enough for a busy machine to connect.
 const LIFETIME: i64 = 3;
 
 pub fn scenarios() -> Vec<Scenario> {
     let mut scenarios: Vec<Scenario> = BAD
-        .into_iter()
-        .map(|(name, promise, what, make)| {
-            let id = format!("notifications/tokens/{name}");
-            let title = format!("{what} is refused with 1008, after the upgrade");
-            Scenario::new(id, title, move |stage| refused(stage, name, make)).proves([
+        .iter()
+        .map(|bad| {
+            let id = format!("notifications/tokens/{}", bad.name);
+            let title = format!("{} is refused with 1008, after the upgrade", bad.what);
+            let promise = match bad.flaw {
+                Flaw::Signature => SIGNATURE,
+                Flaw::Claims => CLAIMS,
+            };
+            Scenario::new(id, title, move |stage| refused(stage, bad)).proves([
                 promise,
                 "token.refusal-visible",
                 "token.nothing-after-refusal",
@@ -113,7 +38,8 @@ pub fn scenarios() -> Vec<Scenario> {
             "a connection whose token expires is closed with 1008 then, and not before",
             expires,
         )
-        .proves(["token.expiry-closes", "close.reason-is-json"]),
+        .proves(["token.expiry-closes", "close.reason-is-json"])
+        .needs([Capability::Bursts]),
     );
     scenarios
 }
@@ -145,14 +71,10 @@ async fn expires(stage: Stage) -> Outcome {
     })
 }
 
-async fn refused(
-    stage: Stage,
-    name: &'static str,
-    make: fn(&User, &Issuer) -> Option<String>,
-) -> Outcome {
+async fn refused(stage: Stage, bad: &Bad) -> Outcome {
     let teacher = stage.user("teacher");
-    let path = match make(&teacher, &stage.system().issuer) {
-        Some(token) => format!("/ws?token={}", stage.known_token(name, token)),
+    let path = match (bad.make)(&teacher.id, &stage.system().issuer) {
+        Some(token) => format!("/ws?token={}", stage.known_token(bad.name, token)),
         None => "/ws".to_owned(),
     };
     let client = stage

@@ -1,5 +1,6 @@
 //! A client that does not read.
 
+use harness::breach::Breaks;
 use harness::profile::Capability;
 use harness::scenario::{Failure, Outcome, Scenario, ensure};
 use harness::stage::Stage;
@@ -57,7 +58,10 @@ async fn slow_consumer(stage: Stage) -> Outcome {
         stage.publish_flood(&teacher, "long", &portion).await?;
         published.extend(portion);
         // The user's other connection has everything so far, while this one has read nothing.
-        quick.expect_texts(published.len()).await?;
+        quick
+            .expect_texts(published.len())
+            .await
+            .breaks("connections.slow-consumer-alone")?;
     }
     // So has everybody else.
     stage.settle().await?;

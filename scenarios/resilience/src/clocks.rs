@@ -1,5 +1,6 @@
 //! The clock of whoever signs tokens and the clocks of the services differ.
 
+use harness::breach::Breaks;
 use harness::fixture::Service;
 use harness::http::Call;
 use harness::profile::Capability;
@@ -81,7 +82,8 @@ async fn token_skew(stage: Stage) -> Outcome {
                 "{words} the gateway should answer {expected}; it answered {}",
                 reply.status
             )
-        })?;
+        })
+        .breaks("auth.own-clock")?;
     }
     let hello = br#"{"event":"hello","data":{}}"#;
     stage.publish_bytes(&teacher, "hello", hello).await?;

@@ -1,5 +1,6 @@
 //! A service behind the gateway is slow, or gone.
 
+use harness::breach::Breaks;
 use harness::fixture::Service;
 use harness::http::Call;
 use harness::profile::Capability;
@@ -7,6 +8,8 @@ use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::{Stage, User};
 use harness::standin::Trouble;
 use harness::system::{Part, Settings};
+
+const TIMEOUT: &str = "status.downstream-timeout";
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
@@ -46,28 +49,41 @@ async fn aggregator_in_trouble(stage: Stage) -> Outcome {
     let teacher = stage.user("teacher");
     let batch = stage.id("batch");
     let status = get(&stage, &teacher, format!("/v1/batches/{batch}/status"));
-    for (trouble, words, expected) in [
-        (Trouble::Silent, "never answers", 504),
+    for (trouble, words, expected, promise) in [
+        (Trouble::Silent, "never answers", 504, TIMEOUT),
         (
             Trouble::Trickling,
             "begins an answer and never ends it",
             504,
+            TIMEOUT,
         ),
-        (Trouble::Endless, "begins an answer that has no end", 502),
-        (Trouble::Gone, "is gone", 503),
+        (
+            Trouble::Endless,
+            "begins an answer that has no end",
+            502,
+            "status.downstream-endless",
+        ),
+        (
+            Trouble::Gone,
+            "is gone",
+            503,
+            "status.downstream-unreachable",
+        ),
     ] {
         stage.stand_in_fails(Service::Aggregator, trouble).await?;
         stage.note("teacher", &format!("the result aggregator {words}:"));
-        let reply = stage.call("teacher", &status).await?;
+        let reply = stage.call("teacher", &status).await.breaks(promise)?;
         ensure(reply.status == expected, || {
             let got = reply.status;
             format!("an aggregator that is {trouble:?} should be a {expected}; it is a {got}")
-        })?;
+        })
+        .breaks(promise)?;
         let error = &reply.json()?["error"];
         for member in ["code", "message", "correlation_id", "service", "timestamp"] {
             ensure(error[member].is_string(), || {
                 format!("the error has no {member}: {error}")
-            })?;
+            })
+            .breaks("errors.one-shape")?;
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use harness::system::Settings;
 
+const SLOT: &str = "connections.slot-freed";
 const GAUGES: &str = "metrics.gauges-return";
 const GAUGE: &str = "websocket_active_connections";
 /// The default of `WEBSOCKET_MAX_CONNECTIONS_PER_USER` (contract, Connection limit), less the one that answers.
@@ -29,7 +30,7 @@ pub fn scenarios() -> Vec<Scenario> {
         .proves([
             "connections.pinged",
             "connections.idle-closed",
-            "connections.slot-freed",
+            SLOT,
             "close.reason-is-json",
             "metrics.gauges-return",
         ])
@@ -45,14 +46,14 @@ fn quick() -> Settings {
 }
 
 async fn answering_clients(stage: Stage) -> Outcome {
-    stage.until_metric(GAUGE, 0).await?;
+    stage.until_metric(GAUGE, 0).await.breaks(GAUGES)?;
     let (teacher, colleague) = (stage.user("teacher"), stage.user("colleague"));
     let clients = [
         stage.connect(&teacher).await?,
         stage.connect(&teacher).await?,
         stage.connect(&colleague).await?,
     ];
-    stage.until_metric(GAUGE, 3).await?;
+    stage.until_metric(GAUGE, 3).await.breaks(GAUGES)?;
     for client in &clients {
         // The fourth ping comes after the idle timeout.
         client.expect_pings(4).await?;
@@ -69,14 +70,14 @@ async fn answering_clients(stage: Stage) -> Outcome {
 }
 
 async fn silent_clients(stage: Stage) -> Outcome {
-    stage.until_metric(GAUGE, 0).await?;
+    stage.until_metric(GAUGE, 0).await.breaks(GAUGES)?;
     let teacher = stage.user("teacher");
     let answering = stage.connect(&teacher).await?;
     let mut silent = Vec::new();
     for _ in 0..SILENT {
         silent.push(stage.connect_raw(&teacher).await?);
     }
-    stage.until_metric(GAUGE, 5).await?;
+    stage.until_metric(GAUGE, 5).await.breaks(GAUGES)?;
     let sixth = stage.connect(&teacher).await?;
     sixth.expect_close(4000, "QUOTA_EXCEEDED").await?;
 
@@ -93,12 +94,12 @@ async fn silent_clients(stage: Stage) -> Outcome {
     answering.expect_pings(2).await?;
     let mut clients = vec![answering];
     for _ in 0..SILENT {
-        clients.push(stage.connect(&teacher).await?);
+        clients.push(stage.connect(&teacher).await.breaks(SLOT)?);
     }
     stage
         .publish_bytes(&teacher, "hello", br#"{"event":"hello","data":{}}"#)
         .await?;
-    stage.settle().await?;
+    stage.settle().await.breaks(SLOT)?;
 
     for client in &clients {
         client.close().await?;

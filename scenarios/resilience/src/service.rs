@@ -1,6 +1,7 @@
 //! The websocket service is killed, started again, and rolled.
 
 use futures_util::future::try_join_all;
+use harness::breach::Breaks;
 use harness::client::Client;
 use harness::fault::Link;
 use harness::profile::Capability;
@@ -10,6 +11,7 @@ use harness::system::{Part, Settings};
 
 /// How many messages a client has when something happens to it: enough to be in the middle of them.
 const SOME: usize = 20;
+const ANEW: &str = "service.starts-anew";
 const FIRST: Part = Part::WebsocketService;
 const SECOND: Part = Part::SecondWebsocketService;
 
@@ -20,7 +22,7 @@ pub fn scenarios() -> Vec<Scenario> {
             "clients of a service that is killed see it at once, and one that starts in its place serves them",
             killed,
         )
-        .proves(["service.killed-is-seen", "service.starts-anew"]),
+        .proves(["service.killed-is-seen", ANEW]),
         Scenario::new(
             "resilience/service/rolled",
             "two services behind a proxy are replaced one after the other, and who is closed with 1001 misses nothing",
@@ -50,9 +52,10 @@ async fn killed(stage: Stage) -> Outcome {
         client.expect_loss().await?;
     }
     stage.start(FIRST).await?;
-    stage.until_served().await?;
+    stage.until_served().await.breaks(ANEW)?;
     for user in users {
-        stage.connect(user).await?.expect_texts(SOME).await?;
+        let client = stage.connect(user).await.breaks(ANEW)?;
+        client.expect_texts(SOME).await.breaks(ANEW)?;
     }
     traffic.stop().await?;
     stage.settle().await

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::try_join3;
+use harness::breach::Breaks;
 use harness::fixture::Service;
 use harness::http::Call;
 use harness::profile::Capability;
@@ -80,7 +81,8 @@ async fn gateway(stage: Stage) -> Outcome {
             "what hangs should be answered with 504; it got {}",
             hanging.status
         )
-    })?;
+    })
+    .breaks("status.downstream-timeout")?;
     stage.expect_goodbye(Part::ApiGateway).await
 }
 

@@ -1,5 +1,6 @@
 //! The services start before Redis does.
 
+use harness::breach::Breaks;
 use harness::fixture::Service;
 use harness::http::Call;
 use harness::profile::Capability;
@@ -7,6 +8,8 @@ use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use harness::system::{Part, Settings};
 use serde_json::json;
+
+const GATEWAY: &str = "gateway.starts-without-redis";
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
@@ -20,7 +23,7 @@ pub fn scenarios() -> Vec<Scenario> {
             "backplane.away-refuses",
             "backplane.resumes",
             "health.redis-down",
-            "gateway.starts-without-redis",
+            GATEWAY,
         ])
         .needs([Capability::Websocket, Capability::Gateway])
         .on_own_system(Settings::default()),
@@ -53,14 +56,14 @@ async fn before_redis(stage: Stage) -> Outcome {
     }
     let refused = stage.connect(&teacher).await?;
     refused.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
-    the_gateway_answers(&stage).await?;
+    the_gateway_answers(&stage).await.breaks(GATEWAY)?;
 
     stage.start_redis().await?;
     stage.connect(&teacher).await?;
     let hello = br#"{"event":"hello","data":{}}"#;
     stage.publish_bytes(&teacher, "hello", hello).await?;
     stage.settle().await?;
-    the_gateway_answers(&stage).await
+    the_gateway_answers(&stage).await.breaks(GATEWAY)
 }
 
 async fn the_gateway_answers(stage: &Stage) -> Outcome {

@@ -285,7 +285,7 @@ async fn the_wrong_one_of_two_schemes_is_told(#[case] scheme: &str, #[case] mess
 )]
 #[case::garbage_after_101(
     Fake::UpgradesThenGarbage,
-    "the websocket service does not keep a good connection: the connection failed: WebSocket protocol error: Encountered \
+    "the websocket service does not keep a good connection: probe/1 lost its connection: the connection failed: WebSocket protocol error: Encountered \
      invalid opcode: 15; check `url`, `path` and `token_in` of [websocket] in the profile"
 )]
 #[case::sends_nothing_after_101(
@@ -295,7 +295,7 @@ async fn the_wrong_one_of_two_schemes_is_told(#[case] scheme: &str, #[case] mess
 )]
 #[case::closes_after_101(
     Fake::UpgradesThenCloses,
-    "the websocket service does not keep a good connection: the connection failed: WebSocket protocol error: Connection \
+    "the websocket service does not keep a good connection: probe/1 lost its connection: the connection is lost, without a close: WebSocket protocol error: Connection \
      reset without closing handshake; check `url`, `path` and `token_in` of [websocket] in the profile"
 )]
 #[tokio::test(flavor = "multi_thread")]
@@ -366,7 +366,7 @@ async fn a_secret_that_does_not_match_is_told() {
         &any_secret(),
     );
     let verified = verify(&profile, &[], &[]).await;
-    let refuses = "the websocket service refuses a good token: the server closed the connection after close 1008 \
+    let refuses = "the websocket service refuses a good token: probe/1 was closed by the server with 1008 \
                    {\"error_code\":\"AUTHENTICATION_ERROR\",\"message\":\"bad signature\",";
     verified.is_one_message(refuses);
     assert!(verified.said.contains(advice), "{verified:?}");

@@ -29,6 +29,8 @@ pub struct Route {
     pub responses: Vec<Response>,
     /// The one call of a service behind that it leads to, if there is one.
     pub downstream: Option<Downstream>,
+    /// By service, the promise that an answer breaks which is not one of the responses.
+    pub promises: BTreeMap<String, String>,
     /// The folder of its examples, the interaction fixtures.
     pub fixtures: Option<String>,
     /// Where it stands.
@@ -113,6 +115,8 @@ pub struct Downstream {
     pub headers: Vec<String>,
     /// The schema of its JSON body, without references.
     pub body: Option<Value>,
+    /// The promise that another call than this one breaks.
+    pub promise: Option<String>,
 }
 
 const METHODS: [&str; 8] = [
@@ -194,6 +198,10 @@ fn route(
         body: body(documents, &at.member("requestBody"))?,
         responses,
         downstream: downstream(documents, &at.member("x-downstream"))?,
+        promises: members(documents, &at.member("x-promise"))
+            .into_iter()
+            .filter_map(|(service, at)| Some((service, documents.at(&at)?.as_str()?.to_owned())))
+            .collect(),
         fixtures: value
             .get("x-fixtures")
             .and_then(Value::as_str)
@@ -294,5 +302,9 @@ fn downstream(documents: &Documents, at: &Location) -> Result<Option<Downstream>
             Some(_) => Some(documents.inlined(&body)?),
             None => None,
         },
+        promise: value
+            .get("promise")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
     }))
 }

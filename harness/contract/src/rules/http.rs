@@ -53,6 +53,7 @@ struct RouteRule {
     json_body: Option<Schema>,
     responses: Vec<ResponseRule>,
     downstream: Option<(Downstream, Option<Schema>)>,
+    promises: BTreeMap<String, String>,
 }
 
 struct ResponseRule {
@@ -199,6 +200,23 @@ impl HttpRules {
         found
     }
 
+    pub(super) fn promise_of_answer(&self, service: Service, call: &Call<'_>) -> Option<&str> {
+        let candidates = self.candidates(service, call.path);
+        let own = candidates
+            .iter()
+            .find(|route| route.method == call.method)?;
+        own.promises.get(service.word()).map(String::as_str)
+    }
+
+    pub(super) fn promise_of_call(&self, service: &str) -> Option<&str> {
+        let calls = self
+            .routes
+            .iter()
+            .filter_map(|route| route.downstream.as_ref());
+        let mut known = calls.filter(|(downstream, _)| downstream.service == service);
+        known.find_map(|(downstream, _)| downstream.promise.as_deref())
+    }
+
     pub(super) fn route(
         &self,
         service: Service,
@@ -265,6 +283,7 @@ impl RouteRule {
                 .transpose()?,
             responses,
             downstream,
+            promises: route.promises.clone(),
         })
     }
 

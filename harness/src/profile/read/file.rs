@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 
 use serde::Deserialize;
 
-use super::super::{Capability, StandInPorts, TokenIn};
+use super::super::{Lack, StandInPorts, TokenIn};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,7 +19,7 @@ pub struct File {
     pub backplane: Backplane,
     pub ca_file: Option<String>,
     #[serde(default)]
-    pub lacks: Vec<Capability>,
+    pub lacks: Vec<Lack>,
 }
 
 #[derive(Default, Deserialize)]
