@@ -91,7 +91,7 @@ impl Stage {
     /// The same over `link`.
     pub async fn expect_no_upgrade_over(&self, link: &Link, user: &User) -> Outcome {
         let mut handshake = self.good_handshake(user)?;
-        handshake.address = link.address();
+        handshake.endpoint = link.endpoint();
         self.expect_none(handshake).await?;
         let words = format!("{} gets no upgrade over {}", user.name, link.name());
         self.operator_notes(&words);
@@ -130,8 +130,8 @@ impl Stage {
     /// The value of the websocket service's metric `name`, one without labels, unseen by the flow.
     pub async fn metric(&self, name: &str) -> Outcome<f64> {
         let call = Call::get("/metrics");
-        let address = self.address_of(Part::WebsocketService)?;
-        let reply = call.send(self.lines().http(), address).await?;
+        let endpoint = self.endpoint_of(Part::WebsocketService)?;
+        let reply = call.send(self.lines().http(), &endpoint).await?;
         let text = reply.text();
         let series = metrics::series(&text, name);
         let value = series.into_iter().find(|series| series.labels.is_empty());

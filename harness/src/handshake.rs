@@ -1,13 +1,11 @@
 //! The upgrade of an HTTP connection to a WebSocket (RFC 6455, section 4.1), and whatever else it is answered.
 
-use std::net::SocketAddr;
-
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
-use hyper::header::{CONNECTION, HeaderMap, UPGRADE};
+use hyper::header::{AUTHORIZATION, CONNECTION, HeaderMap, UPGRADE};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use serde_json::json;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
@@ -15,6 +13,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::client::LONG_PATIENCE;
+use crate::endpoint::{Endpoint, Stream};
+use crate::error_shape::ErrorShape;
 use crate::flow::{Body, Entry, Recorder, Request, Response};
 use crate::http::{Reply, owned};
 use crate::scenario::{Failure, Outcome};
@@ -26,11 +26,15 @@ pub type Socket = WebSocketStream<TokioIo<Upgraded>>;
 #[derive(Clone, Debug)]
 pub struct Handshake {
     /// The server.
-    pub address: SocketAddr,
+    pub endpoint: Endpoint,
     /// The path with its query, as the contract and flows write it.
     pub path: String,
     /// The same as it is sent.
     pub target: String,
+    /// The token, if it is sent in a header field. No flow shows that: `path` has the token where the contract wants it.
+    pub bearer: Option<String>,
+    /// What the server's errors look like.
+    pub errors: ErrorShape,
     /// Header fields besides those of every upgrade.
     pub headers: Vec<(String, String)>,
 }
@@ -43,11 +47,22 @@ pub enum Answer {
     Refused(Reply),
 }
 
+impl Answer {
+    /// The same; a refusal that is an error in the shape of `errors` says what it is in the contract's.
+    fn translated(self, errors: &ErrorShape) -> Self {
+        match self {
+            Self::Refused(refusal) => {
+                let error = errors.translate(&refusal, &json!({}));
+                Self::Refused(Reply { error, ..refusal })
+            }
+            upgraded @ Self::Upgraded(_) => upgraded,
+        }
+    }
+}
+
 /// Why there was no answer, or none that can be understood.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
-    #[error("it cannot be reached: {0}")]
-    Connection(std::io::Error),
     #[error("{0}")]
     Http(#[from] hyper::Error),
     #[error("{0}")]
@@ -65,14 +80,14 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
         headers: handshake.headers.clone(),
         body: Body::Empty,
     }));
-    let shake = async {
-        let stream = TcpStream::connect(handshake.address).await;
-        let stream = stream.map_err(Trouble::Connection)?;
-        stream.set_nodelay(true).map_err(Trouble::Connection)?;
-        answer(stream, request, &key).await
-    };
-    match timeout(LONG_PATIENCE, shake).await {
+    let endpoint = &handshake.endpoint;
+    let stream = endpoint
+        .connect()
+        .await
+        .map_err(|error| Failure::System(error.to_string()))?;
+    match timeout(LONG_PATIENCE, answer(stream, request, &key)).await {
         Ok(Ok(answer)) => {
+            let answer = answer.translated(&handshake.errors);
             recorder.push(Entry::Response(match &answer {
                 Answer::Upgraded(_) => Response {
                     status: 101,
@@ -84,13 +99,13 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
             }));
             Ok(answer)
         }
-        Ok(Err(error @ Trouble::Connection(_))) => {
-            Err(Failure::System(format!("{}: {error}", handshake.address)))
+        Ok(Err(error)) => {
+            let words = format!(
+                "the answer to the upgrade of {} is no handshake: {error}",
+                handshake.path
+            );
+            Err(Failure::broken(endpoint.explain(words).await))
         }
-        Ok(Err(error)) => Err(Failure::broken(format!(
-            "the answer to the upgrade of {} is no handshake: {error}",
-            handshake.path
-        ))),
         Err(_) => Err(Failure::broken(format!(
             "no answer to the upgrade of {} in {} s",
             handshake.path,
@@ -104,11 +119,14 @@ fn request(
     key: &str,
 ) -> Result<hyper::Request<Empty<Bytes>>, hyper::http::Error> {
     let mut request = hyper::Request::get(&handshake.target)
-        .header("host", handshake.address.to_string())
+        .header("host", handshake.endpoint.authority())
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, "websocket")
         .header("sec-websocket-version", "13")
         .header("sec-websocket-key", key);
+    if let Some(token) = &handshake.bearer {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
     for (name, value) in &handshake.headers {
         request = request.header(name, value);
     }
@@ -117,7 +135,7 @@ fn request(
 
 /// The whole answer: a refusal with its body, however many pieces that comes in.
 async fn answer(
-    stream: TcpStream,
+    stream: Stream,
     request: hyper::Request<Empty<Bytes>>,
     key: &str,
 ) -> Result<Answer, Trouble> {
@@ -131,6 +149,7 @@ async fn answer(
             status: response.status().as_u16(),
             headers: owned(response.headers()),
             body: response.into_body().collect().await?.to_bytes().to_vec(),
+            error: None,
         }));
     }
     if let Some(problem) = not_an_upgrade(response.headers(), key) {
@@ -221,9 +240,11 @@ mod tests {
             sleep(LONG_PATIENCE).await;
         });
         let handshake = Handshake {
-            address,
+            endpoint: Endpoint::http(address),
             path: "/ws".into(),
             target: "/ws".into(),
+            bearer: None,
+            errors: ErrorShape::default(),
             headers: Vec::new(),
         };
         let Answer::Refused(reply) = shake_hands(&handshake, &Recorder::default()).await.unwrap()

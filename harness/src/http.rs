@@ -1,17 +1,21 @@
 //! Requests to the gateway and the services, and what they answered.
+//!
+//! - `wire`: how they go out
 
-use std::net::SocketAddr;
+mod wire;
 
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use std::borrow::Cow;
+
+use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::client::LONG_PATIENCE;
+use crate::endpoint::Endpoint;
 use crate::fixture::Part;
 use crate::flow::{self, Body};
 use crate::scenario::{Failure, Outcome};
-use crate::system::root_cause;
+pub use wire::Http;
+pub(crate) use wire::NoReply;
 
 /// Response header fields that a reader of a flow wants to see; the others are the transport's or the clock's.
 const SHOWN_HEADERS: [&str; 12] = [
@@ -48,7 +52,7 @@ pub enum CallBody {
     /// No body.
     Empty,
     /// JSON.
-    Json(serde_json::Value),
+    Json(Value),
     /// Text.
     Text(String),
     /// multipart/form-data (RFC 7578).
@@ -64,6 +68,8 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// What it says in the contract's shape, where it is an error in another.
+    pub error: Option<Value>,
 }
 
 impl Call {
@@ -77,32 +83,22 @@ impl Call {
         }
     }
 
-    /// Sends the request to `address` and reads the whole answer.
-    pub async fn send(&self, http: &reqwest::Client, address: SocketAddr) -> Outcome<Reply> {
-        let url = format!("http://{address}{}", self.path);
-        // A URL library resolves dot segments and drops others: a path that it would change goes out by hand.
-        let kept = reqwest::Url::parse(&url).is_ok_and(|parsed| {
-            let query = parsed
-                .query()
-                .map(|query| format!("?{query}"))
-                .unwrap_or_default();
-            format!("{}{query}", parsed.path()) == self.path
-        });
-        let sent = async {
-            if kept {
-                self.send_by_url(http, &url).await
-            } else {
-                self.send_verbatim(address).await
+    /// Sends the request to `endpoint` and reads the whole answer.
+    pub async fn send(&self, http: &Http, endpoint: &Endpoint) -> Outcome<Reply> {
+        let name = format!("{} {}", self.method, self.path);
+        match timeout(LONG_PATIENCE, http.send(self, endpoint)).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(NoReply::Unreachable(words))) => Err(Failure::System(words)),
+            Ok(Err(NoReply::Unanswered(words))) => {
+                Err(Failure::broken(format!("{name} was not answered: {words}")))
             }
-        };
-        timeout(LONG_PATIENCE, sent).await.unwrap_or_else(|_| {
-            Err(Failure::broken(format!(
-                "no whole answer to {} {} in {} s",
-                self.method,
-                self.path,
-                LONG_PATIENCE.as_secs()
-            )))
-        })
+            Ok(Err(NoReply::Unsendable(words))) => Err(Failure::Bug(format!("{name}: {words}"))),
+            Err(_) => {
+                let seconds = LONG_PATIENCE.as_secs();
+                let words = format!("no whole answer to {name} in {seconds} s");
+                Err(Failure::broken(words))
+            }
+        }
     }
 
     /// The request as a flow shows it.
@@ -118,93 +114,6 @@ impl Call {
                 CallBody::Multipart(parts) => shown_parts(parts),
             },
         }
-    }
-
-    async fn send_by_url(&self, http: &reqwest::Client, url: &str) -> Outcome<Reply> {
-        let method = reqwest::Method::from_bytes(self.method.as_bytes())
-            .map_err(|error| Failure::Bug(format!("{}: {error}", self.method)))?;
-        let mut request = http.request(method, url);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let request = match &self.body {
-            CallBody::Empty => request,
-            CallBody::Json(value) => request.json(value),
-            CallBody::Text(text) => request.body(text.clone()),
-            CallBody::Multipart(parts) => request.multipart(form(parts)?),
-        };
-        let no_answer = |error: reqwest::Error| {
-            let reason = root_cause(&error);
-            if error.is_connect() {
-                Failure::System(format!("{url} cannot be reached: {reason}"))
-            } else {
-                Failure::broken(format!(
-                    "{} {} was not answered: {reason}",
-                    self.method, self.path
-                ))
-            }
-        };
-        let response = request.send().await.map_err(no_answer)?;
-        Ok(Reply {
-            status: response.status().as_u16(),
-            headers: owned(response.headers()),
-            body: response.bytes().await.map_err(no_answer)?.to_vec(),
-        })
-    }
-
-    async fn send_verbatim(&self, address: SocketAddr) -> Outcome<Reply> {
-        let (kind, body) = match &self.body {
-            CallBody::Empty => (None, Vec::new()),
-            CallBody::Json(value) => (Some("application/json"), value.to_string().into_bytes()),
-            CallBody::Text(text) => (None, text.clone().into_bytes()),
-            CallBody::Multipart(_) => {
-                let words = format!("{}: a form goes with a plain path only", self.path);
-                return Err(Failure::Bug(words));
-            }
-        };
-        let unreachable = |error: &dyn std::fmt::Display| {
-            Failure::System(format!("{address} cannot be reached: {error}"))
-        };
-        let broken = |error: hyper::Error| {
-            Failure::broken(format!(
-                "{} {} was not answered: {error}",
-                self.method, self.path
-            ))
-        };
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(|e| unreachable(&e))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|e| unreachable(&e))?;
-        let driver = tokio::spawn(connection);
-        let mut request = hyper::Request::builder()
-            .method(self.method.as_str())
-            .uri(&self.path)
-            .header("host", address.to_string());
-        if let Some(kind) = kind {
-            request = request.header("content-type", kind);
-        }
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let request = request
-            .body(Full::<hyper::body::Bytes>::from(body))
-            .map_err(|error| Failure::Bug(format!("{}: {error}", self.path)))?;
-        let response = sender.send_request(request).await.map_err(broken)?;
-        let reply = Reply {
-            status: response.status().as_u16(),
-            headers: owned(response.headers()),
-            body: response
-                .into_body()
-                .collect()
-                .await
-                .map_err(broken)?
-                .to_bytes()
-                .to_vec(),
-        };
-        driver.abort();
-        Ok(reply)
     }
 }
 
@@ -222,20 +131,52 @@ impl Reply {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON.
-    pub fn json(&self) -> Outcome<serde_json::Value> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+    /// The body as JSON, an error in the contract's shape.
+    pub fn json(&self) -> Outcome<Value> {
+        self.parsed().map_err(|error| {
             Failure::broken(format!("the body is no JSON ({error}): {}", self.text()))
         })
     }
 
-    /// The response as a flow shows it.
+    /// The same; the error is what is wrong with the text.
+    pub(crate) fn parsed(&self) -> serde_json::Result<Value> {
+        match &self.error {
+            Some(error) => Ok(error.clone()),
+            None => serde_json::from_slice(&self.body),
+        }
+    }
+
+    /// The response as the contract's documents see it: an error in the contract's shape, which is JSON.
+    pub(crate) fn judged(&self) -> Cow<'_, Self> {
+        let Some(error) = &self.error else {
+            return Cow::Borrowed(self);
+        };
+        let mut judged = self.clone();
+        judged.body = error.to_string().into_bytes();
+        for (name, value) in &mut judged.headers {
+            if name == "content-type" {
+                *value = "application/json".to_owned();
+            }
+        }
+        Cow::Owned(judged)
+    }
+
+    /// The response as a flow shows it. Of an error's message, it shows that there is one.
     pub fn shown(&self) -> flow::Response {
+        let judged = self.judged();
+        let headers = judged.headers.iter();
+        let mut body = shown_body(&judged.body);
+        if let Body::Json(json) = &mut body
+            && let Some(message) = json.pointer_mut("/error/message")
+            && message.as_str().is_some_and(|text| !text.is_empty())
+        {
+            *message = "<text>".into();
+        }
         flow::Response {
             status: self.status,
-            headers: shown_headers(self.headers.iter().map(|(n, v)| (n.as_str(), v.as_str()))),
-            all_headers: self.headers.clone(),
-            body: shown_body(&self.body),
+            headers: shown_headers(headers.map(|(n, v)| (n.as_str(), v.as_str()))),
+            all_headers: judged.headers.clone(),
+            body,
         }
     }
 }
@@ -303,7 +244,7 @@ pub(crate) async fn read_parts(content_type: &str, body: Vec<u8>) -> Result<Vec<
     Ok(parts)
 }
 
-fn form(parts: &[Part]) -> Outcome<reqwest::multipart::Form> {
+fn form(parts: &[Part]) -> Result<reqwest::multipart::Form, String> {
     let mut form = reqwest::multipart::Form::new();
     for part in parts {
         let mut field = reqwest::multipart::Part::text(part.value.clone());
@@ -313,7 +254,7 @@ fn form(parts: &[Part]) -> Outcome<reqwest::multipart::Form> {
         if let Some(kind) = &part.content_type {
             field = field
                 .mime_str(kind)
-                .map_err(|error| Failure::Bug(format!("content type {kind:?}: {error}")))?;
+                .map_err(|error| format!("content type {kind:?}: {error}"))?;
         }
         form = form.part(part.name.clone(), field);
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::audit::header_promises;
 use crate::breach::Breach;
+use crate::error_shape::ErrorShape;
 use crate::expectation::{self, Difference};
 use crate::fixture::{self, Caller, Fixture, Interaction};
 use crate::flow::{self, Actor, Entry, Recorder};
@@ -96,13 +97,11 @@ impl Stage {
             };
             let rules = self.lines().rules();
             let promise = rules.promise_of_answer(Service::Gateway, &route);
-            problems.extend(check_reply(
-                interaction,
-                promise,
-                &values,
-                &reply,
-                &recorder,
-            ));
+            let errors = &self.system().profile().errors;
+            let found = check_reply(interaction, &values, errors, &reply, &recorder);
+            // Where a success was expected, it is the route that does not do what it is for.
+            let promise = promise.filter(|_| is_success(interaction.response.status));
+            problems.extend(found.into_iter().map(|breach| breach.or_of(promise)));
         }
         if problems.is_empty() {
             return Ok(reply);
@@ -296,16 +295,23 @@ impl<'a> Arrived<'a> {
     }
 }
 
-/// Each way in which `reply` is not what the interaction expects; records the reply. Where a success was expected, it is
-/// the route that does not do what it is for, and `promise` that of the route.
+/// Each way in which `reply` is not what the interaction expects; records the reply.
 fn check_reply(
     interaction: &Interaction,
-    promise: Option<&'static str>,
     values: &Placeholders,
+    errors: &ErrorShape,
     reply: &Reply,
     recorder: &Recorder,
 ) -> Vec<Breach> {
     let expected = &interaction.response;
+    // Only an error of the gateway's own: what a service behind it says is passed on as it is.
+    let own = expected.json.as_ref().map(|json| &json["error"]);
+    let own = own.filter(|error| error["code"].is_string());
+    let details = own.map(|error| values.fill_json(&error["details"]));
+    let reply = &Reply {
+        error: details.and_then(|details| errors.translate(reply, &details)),
+        ..reply.clone()
+    };
     let mut shown = reply.shown();
     let text = reply.text();
     let mut problems = match &expected.matching {
@@ -315,6 +321,13 @@ fn check_reply(
         }
         None => check_by_example(interaction, values, reply, &mut shown),
     };
+    let is_it = reply.status == expected.status && own.is_some();
+    if is_it && reply.error.is_none() && *errors != ErrorShape::default() {
+        let code = &errors.code;
+        let sentence =
+            format!("the answer is no error with a code at {code}, as the profile has it: {text}");
+        problems.insert(0, Breach::of(sentence, [ONE_SHAPE]));
+    }
     problems.extend(check_absent(
         "the answer has",
         &expected.absent_headers,
@@ -339,9 +352,7 @@ fn check_reply(
         shown.body = flow::Body::Checked(checked);
     }
     recorder.push(Entry::Response(shown));
-    let promise = promise.filter(|_| is_success(expected.status));
-    let problems = problems.into_iter();
-    problems.map(|breach| breach.or_of(promise)).collect()
+    problems
 }
 
 fn is_success(status: u16) -> bool {
@@ -372,7 +383,10 @@ fn check_by_rules(
     let actual = Response {
         status: reply.status,
         headers: reply.headers.iter().cloned().collect(),
-        body: Body::read(&reply.body, reply.header("content-type")),
+        body: match &reply.error {
+            Some(error) => Body::Json(error.clone()),
+            None => Body::read(&reply.body, reply.header("content-type")),
+        },
     };
     matching.response(&example, &actual)
 }
@@ -406,7 +420,7 @@ fn check_by_example(
     ));
     if let Some(json) = &expected.json {
         let json = values.fill_json(json);
-        match serde_json::from_slice(&reply.body) {
+        match reply.parsed() {
             Ok(actual) => {
                 let differences = match passed_on {
                     true => expectation::differences(&json, &actual),
@@ -618,6 +632,7 @@ mod tests {
             status: 200,
             headers: Vec::new(),
             body: answer.to_string().into_bytes(),
+            error: None,
         };
         let found = check_by_example(
             &interaction,
@@ -655,6 +670,7 @@ mod tests {
             status: 200,
             headers: vec![("content-type".into(), "application/json".into())],
             body: body.to_string().into_bytes(),
+            error: None,
         };
         assert_eq!(
             check_by_rules(matching, &expected, &values, &reply),

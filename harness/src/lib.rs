@@ -16,12 +16,15 @@
 //! - [`token`]: tokens, good ones and bad ones
 //!
 //! What they stand on:
+//! - [`endpoint`]: where a part is, and the way there, with TLS or without
+//! - [`error_shape`]: the gateway's errors in another shape than the contract's
 //! - [`proxy`]: a stretch of network whose faults a scenario chooses
 //! - [`profile`]: what is verified, and how each part of it is started or reached
 //! - [`system`]: Redis and the services, started in containers or as processes
 //! - [`data`]: where the contract and the reviewed flows are read
 //! - [`contract`]: the contract's documents, read once
 //! - [`audit`]: what travelled, held against them, and how much of them was exercised
+//! - `backplane`: how messages get into Redis
 //! - [`standin`]: the services behind the gateway
 //! - [`ledger`]: what was published, and who must have received it
 //! - [`expectation`]: comparing JSON with what a fixture expects
@@ -41,12 +44,15 @@
 //! - [`report`]: a run's results, for people and for programs
 
 pub mod audit;
+mod backplane;
 pub mod breach;
 pub mod client;
 pub mod comparison;
 pub mod contract;
 pub mod coverage;
 pub mod data;
+pub mod endpoint;
+pub mod error_shape;
 pub mod expectation;
 pub mod fault;
 pub mod fixture;

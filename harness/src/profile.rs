@@ -6,10 +6,12 @@
 //! - `read`: the file, checked
 //! - `image`: an image, as a profile names it
 //! - `template`: values of a run in commands and environments
+//! - `wire`: the contract's requests as the system has them
 
 mod image;
 mod read;
 pub(crate) mod template;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,10 +22,13 @@ use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer};
 
 use crate::data::{self, PROGRAM};
+use crate::endpoint::Endpoint;
+use crate::error_shape::ErrorShape;
 use crate::fixture::FixtureError;
 use crate::system::Runtime;
 use crate::token::Key;
 pub use image::{Image, ImageName};
+pub use wire::{TokenIn, Upgrade};
 
 /// What to verify, and how to start or reach it.
 #[derive(Clone, Debug)]
@@ -32,14 +37,20 @@ pub struct Profile {
     pub file: String,
     /// Where commands run.
     pub folder: PathBuf,
-    /// Redis, which backend services publish in.
-    pub redis: Service,
+    /// Redis, which backend services publish in; none where only `publish` reaches it.
+    pub redis: Option<Service>,
     /// The websocket service, unless it is left out.
     pub websocket: Option<Service>,
     /// The API gateway, unless it is left out.
     pub gateway: Option<Service>,
-    /// Where the websocket service is asked for an upgrade.
+    /// Where the websocket service is asked for an upgrade; `{user_id}` in it is who asks.
     pub path: String,
+    /// Where it looks for the token.
+    pub token_in: TokenIn,
+    /// Where the gateway's WebSocket was, which is gone, with `{client_id}` in it.
+    pub legacy_path: String,
+    /// What the gateway's errors look like.
+    pub errors: ErrorShape,
     /// Where the stand-ins listen for a gateway that somebody else started.
     pub standins: Option<StandInPorts>,
     /// `iss` of a good token.
@@ -52,6 +63,8 @@ pub struct Profile {
     pub algorithm: jsonwebtoken::Algorithm,
     /// The channel that backend services publish to, with `{user_id}` in it.
     pub channel: String,
+    /// The program that publishes, with its arguments, which are templates; none where Redis is reached from here.
+    pub publish: Option<Vec<String>>,
     lacks: Vec<Lack>,
 }
 
@@ -75,8 +88,8 @@ pub enum Source {
     Image(Image),
     /// Started as a child process, with this program and these arguments, which are templates.
     Command(Vec<String>),
-    /// Somebody else's: `host:port`, or the whole URL of a Redis.
-    Url(String),
+    /// Somebody else's.
+    Url(Endpoint),
 }
 
 /// When a part can be used.
@@ -118,6 +131,9 @@ pub enum Capability {
     /// A gateway that calls the stand-ins.
     #[serde(skip)]
     Downstreams,
+    /// Messages can be published as fast as a scenario likes: many without a pause, or some in a moment.
+    #[serde(skip)]
+    Bursts,
     /// Parts may be killed and started again.
     Faults,
     /// Limits can be set by the contract's environment variables.
@@ -152,10 +168,21 @@ const NO_SERVICES: &str = "cargo builds the reference services in a checkout of 
 
 impl Service {
     /// Where it runs already, if it does.
-    pub fn url(&self) -> Option<&str> {
+    pub fn url(&self) -> Option<&Endpoint> {
         match &self.source {
             Source::Url(url) => Some(url),
             _ => None,
+        }
+    }
+}
+
+impl Source {
+    /// What it is started with besides its variables, as templates; a command's first word is the program.
+    pub(crate) fn arguments(&self) -> &[String] {
+        match self {
+            Self::Command(words) => words,
+            Self::Image(image) => image.arguments.as_deref().unwrap_or_default(),
+            Self::Own | Self::Url(_) => &[],
         }
     }
 }
@@ -195,13 +222,13 @@ impl Profile {
     /// Whether every part is the suite's own.
     pub fn is_reference(&self) -> bool {
         let own = |part: &Option<Service>| part.as_ref().is_some_and(|p| p.source == Source::Own);
-        self.redis.source == Source::Own && own(&self.websocket) && own(&self.gateway)
+        own(&self.redis) && own(&self.websocket) && own(&self.gateway)
     }
 
     /// The parts that are not left out, as the profile calls them.
     pub fn parts(&self) -> impl Iterator<Item = (&'static str, &Service)> {
         [
-            Some(("redis", &self.redis)),
+            self.redis.as_ref().map(|part| ("redis", part)),
             self.websocket.as_ref().map(|part| ("websocket", part)),
             self.gateway.as_ref().map(|part| ("gateway", part)),
         ]
@@ -267,6 +294,14 @@ impl Profile {
             matches!(part.source, Source::Url(_)).then_some(words)
         };
         match capability {
+            Capability::Bursts => self.publish.is_some().then(|| {
+                "[backplane] publishes by a command: a program a message is too slow".to_owned()
+            }),
+            Capability::Faults if self.publish.is_some() => {
+                let words =
+                    "[backplane] publishes by a command: Redis cannot be stopped and reached again";
+                Some(words.to_owned())
+            }
             Capability::Websocket => missing(&self.websocket, "websocket"),
             Capability::Gateway => missing(&self.gateway, "gateway"),
             Capability::Downstreams => missing(&self.gateway, "gateway").or_else(|| {
@@ -301,11 +336,20 @@ impl fmt::Display for Capability {
             Self::Websocket => "websocket",
             Self::Gateway => "gateway",
             Self::Downstreams => "downstreams",
+            Self::Bursts => "bursts",
             Self::Faults => "faults",
             Self::Settings => "settings",
             Self::Logs => "logs",
             Self::Origin => "origin",
         })
+    }
+}
+
+/// What is run as `name`: a relative path is one from `folder`, a bare name is looked for as a shell would.
+pub(crate) fn program(folder: &Path, name: &str) -> PathBuf {
+    match name.contains('/') {
+        true => folder.join(name),
+        false => name.into(),
     }
 }
 
@@ -327,6 +371,7 @@ mod tests {
             Capability::Websocket,
             Capability::Gateway,
             Capability::Downstreams,
+            Capability::Bursts,
             Capability::Faults,
             Capability::Settings,
             Capability::Logs,
@@ -374,6 +419,11 @@ mod tests {
         "[redis]\nurl = \"redis://h\"\n[websocket]",
         Capability::Faults,
         "what is at a url cannot be stopped, started or set up by the harness: [redis]"
+    )]
+    #[case::out_of_reach(
+        "[websocket]\nurl = \"ws://h\"\n[backplane]\npublish = [\"p\", \"{channel}\"]",
+        Capability::Faults,
+        "[backplane] publishes by a command: Redis cannot be stopped and reached again"
     )]
     #[case::gateway_elsewhere(
         "[redis]\nurl = \"redis://h\"\n[gateway]\nurl = \"http://h\"",

@@ -1,15 +1,14 @@
 //! A WebSocket client that does only what it is told: it reads when it is asked to, answers nothing, and writes any
 //! bytes. For what no well-behaved client does.
 
-use std::net::SocketAddr;
-
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::breach::Breaks;
 use crate::client::{LONG_PATIENCE, PATIENCE, may_mean};
+use crate::endpoint::Stream;
 use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
+use crate::handshake::Handshake;
 use crate::scenario::{Failure, Outcome, ensure};
 
 /// The bit of a frame that is a whole message, or the last piece of one.
@@ -22,7 +21,7 @@ const PING: u8 = 0x9;
 pub struct RawClient {
     name: String,
     /// Of what the service sent right behind the `101` nothing is lost.
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Stream>,
     recorder: Recorder,
 }
 
@@ -40,28 +39,31 @@ pub struct Farewell {
 }
 
 impl RawClient {
-    /// Upgrades a connection to `path`, which is sent as `target`, at `address`; anything but `101` breaks the contract.
+    /// Sends `handshake`, without its header fields; anything but `101` breaks the contract.
     pub(crate) async fn connect(
         name: String,
-        address: SocketAddr,
-        path: String,
-        target: &str,
+        handshake: &Handshake,
         recorder: Recorder,
     ) -> Outcome<Self> {
+        let endpoint = &handshake.endpoint;
         let no_upgrade = |error: std::io::Error| {
-            Failure::System(format!("{address} gave {name} no answer: {error}"))
+            Failure::System(format!("{endpoint} gave {name} no answer: {error}"))
         };
-        let request = upgrade_request(address, target);
+        let request = upgrade_request(handshake);
         recorder.push(Entry::Request(Request {
             method: "GET (upgrade)".into(),
-            path,
+            path: handshake.path.clone(),
             headers: Vec::new(),
             body: Body::Empty,
         }));
+        let stream = endpoint
+            .connect()
+            .await
+            .map_err(|error| Failure::System(error.to_string()))?;
         let shake = async {
-            let stream = TcpStream::connect(address).await?;
             let mut stream = BufReader::new(stream);
             stream.write_all(request.as_bytes()).await?;
+            stream.flush().await?;
             let (mut head, mut line) = (String::new(), String::new());
             while stream.read_line(&mut line).await? > 2 {
                 head.push_str(&line);
@@ -92,27 +94,33 @@ impl RawClient {
         Ok(client)
     }
 
-    /// Asks for an upgrade to `target` at `address` and resets the connection before the answer is read.
-    pub(crate) async fn ask_and_reset(address: SocketAddr, target: &str) -> Outcome {
+    /// Sends `handshake` and resets the connection before the answer is read.
+    pub(crate) async fn ask_and_reset(handshake: &Handshake) -> Outcome {
+        let endpoint = &handshake.endpoint;
+        let mut stream =
+            (endpoint.connect().await).map_err(|error| Failure::System(error.to_string()))?;
         let ask = async {
-            let mut stream = TcpStream::connect(address).await?;
-            let request = upgrade_request(address, target);
+            let request = upgrade_request(handshake);
             stream.write_all(request.as_bytes()).await?;
-            stream.set_zero_linger()
+            stream.flush().await?;
+            stream.reset_on_drop()
         };
         let asked = timeout(LONG_PATIENCE, ask).await;
         asked
             .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
-            .map_err(|error| Failure::System(format!("{address} takes no connection: {error}")))
+            .map_err(|error| Failure::System(format!("{endpoint} takes no request: {error}")))
     }
 
     /// Writes `bytes`, which the flow calls `what`.
     pub async fn write(&mut self, what: &str, bytes: &[u8]) -> Outcome {
         self.note(&format!("-> {what}"));
-        self.stream
-            .write_all(bytes)
-            .await
-            .map_err(|error| Failure::broken(format!("{} could not write: {error}", self.name)))
+        let write = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        write.await.map_err(|error: std::io::Error| {
+            Failure::broken(format!("{} could not write: {error}", self.name))
+        })
     }
 
     /// Goes without a word: the kernel resets the connection.
@@ -120,7 +128,7 @@ impl RawClient {
         self.note("resets the connection");
         self.stream
             .get_ref()
-            .set_zero_linger()
+            .reset_on_drop()
             .map_err(|error| Failure::Bug(format!("a socket that cannot be reset: {error}")))
     }
 
@@ -264,9 +272,14 @@ impl RawClient {
     }
 }
 
-fn upgrade_request(address: SocketAddr, target: &str) -> String {
+fn upgrade_request(handshake: &Handshake) -> String {
+    let (target, host) = (&handshake.target, handshake.endpoint.authority());
+    let token = handshake.bearer.as_ref();
+    let token = token.map_or_else(String::new, |token| {
+        format!("authorization: Bearer {token}\r\n")
+    });
     format!(
-        "GET {target} HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        "GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{token}\r\n"
     )
 }

@@ -1,7 +1,6 @@
 //! One scenario played, from stage to verdict.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,12 +11,14 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::breach::Breach;
 use crate::client::{Client, LONG_PATIENCE};
 use crate::comparison::noticed::noticed;
+use crate::endpoint::Endpoint;
 use crate::profile::{Capability, Profile};
 use crate::saboteur::{self, Between, Sabotage};
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
 use crate::stage::{Lines, Stage};
 use crate::system::{Part, Run, Runtime, Settings, StartError, Stock, System};
+use crate::token::ADVICE;
 use crate::verdict::{Broken, Verdict};
 
 /// The longest that one scenario may take: one that hangs does not hold up the run.
@@ -34,8 +35,6 @@ const ACCEPT_INTERVAL: Duration = Duration::from_millis(15);
 const UNAVAILABLE: u16 = 1011;
 /// The close code of a refused token (contract, A refused token).
 const REFUSED: u16 = 1008;
-/// What to do about a service that takes no token.
-const CHECK: &str = "it must have the secret or key, the issuer, the audience and the algorithm of [token] in the profile";
 
 /// Where scenarios are played: on a system that they share, or on one of their own. A signal takes all of them down.
 pub struct Theatre {
@@ -215,13 +214,14 @@ impl Theatre {
         let opened = async {
             let lines = Lines::open(&system).await?;
             let mut trouble = system.trouble.clone();
-            if let (Some(address), false) = (
-                system.websocket,
+            if let (Some(endpoint), false) = (
+                &system.websocket,
                 trouble.contains_key(&Capability::Websocket),
-            ) && let Err(failure) = until_accepting(&system, &lines, address).await
+            ) && let Err(failure) = until_accepting(&system, &lines, endpoint).await
             {
                 let log = system.last_words(Part::WebsocketService).await;
-                trouble.insert(Capability::Websocket, format!("{failure}\n{log}"));
+                let words = format!("{}\n{log}", words(failure));
+                trouble.insert(Capability::Websocket, words.trim_end().to_owned());
             }
             match system.nothing_to_use(&trouble) {
                 Some(words) => Err(Failure::System(words)),
@@ -236,9 +236,17 @@ impl Theatre {
             }),
             Err(failure) => {
                 self.run.end(&system).await;
-                Err(StartError(failure.to_string()))
+                Err(StartError(words(failure)))
             }
         }
+    }
+}
+
+/// What is said of a system that is not played on.
+fn words(failure: Failure) -> String {
+    match failure {
+        Failure::System(words) => words,
+        other => other.to_string(),
     }
 }
 
@@ -303,33 +311,33 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene, between: Between) 
     }
 }
 
-/// Waits until the websocket service at `address` no longer closes a good connection with 1011, which is how it says that it has not
-/// yet reached Redis. One that serves nobody at all is no system to play scenarios on; whatever else it does is for the
-/// scenarios to judge.
+/// Waits until the websocket service at `endpoint` no longer closes a good connection with 1011, which is how it says that
+/// it has not yet reached Redis. One that serves nobody, or to which nothing comes that is published, is no system to play
+/// scenarios on; whatever else it does is for the scenarios to judge.
 pub(crate) async fn until_accepting(
     system: &Arc<System>,
     lines: &Lines,
-    address: SocketAddr,
+    endpoint: &Endpoint,
 ) -> Outcome {
     let deadline = Instant::now() + ACCEPT_DEADLINE;
     loop {
         let stage = Stage::new(Arc::clone(system), lines.clone());
         let probe = stage.user("probe");
-        let served = match stage.connect_at(address, &probe).await {
+        let served = match stage.connect_at(endpoint, &probe).await {
             Ok(client) => {
                 // How it went shows in the end of the connection alone.
                 let _ = stage.settle().await;
-                match client.close_code() {
-                    Some(UNAVAILABLE) => Ok(false),
-                    _ => client
-                        .ended()
-                        .map_or(Ok(true), |words| Err(ended(&client, &words))),
+                match (client.close_code(), client.lost()) {
+                    (Some(UNAVAILABLE), _) => Ok(false),
+                    (_, Some(words)) => Err(lost(&client, &words)),
+                    (_, None) => delivered(&stage, &client).await.map(|()| true),
                 }
             }
             Err(Failure::Broken(breaches)) => {
                 let words = breaches.first().map_or("", Breach::words);
                 Err(Failure::System(format!(
-                    "the websocket service does not upgrade a connection with a good token: {words}; {CHECK}"
+                    "the websocket service does not upgrade a connection with a good token: {words}; check `url`, \
+                     `path` and `token_in` of [websocket] in the profile"
                 )))
             }
             Err(failure) => Err(failure),
@@ -351,13 +359,41 @@ pub(crate) async fn until_accepting(
 }
 
 /// Why a service that ends a good connection at once is no system to play scenarios on.
-fn ended(client: &Client, words: &str) -> Failure {
+fn lost(client: &Client, words: &str) -> Failure {
+    let name = client.name();
     Failure::System(match client.close_code() {
         Some(REFUSED) => {
-            format!("the websocket service refuses a good token: {words}; {CHECK}")
+            format!("the websocket service refuses a good token: {name} {words}; {ADVICE}")
         }
-        _ => format!("the websocket service does not keep a good connection: {words}"),
+        _ => format!(
+            "the websocket service does not keep a good connection: {name} {words}; check `url`, `path` and `token_in` of \
+             [websocket] in the profile"
+        ),
     })
+}
+
+/// Whether anything that is published comes, to a client to which nothing has come yet: of a system that the suite did
+/// not set up itself, nobody can tell whether its service loses everything or listens to another Redis.
+async fn delivered(stage: &Stage, client: &Client) -> Outcome {
+    if stage.system().is_reference() || !client.fences().is_empty() {
+        return Ok(());
+    }
+    // A service that subscribes too late loses what came first, and that is for the scenarios to judge.
+    let settled = stage.settle().await;
+    if !client.fences().is_empty() {
+        return Ok(());
+    }
+    if let Some(words) = client.lost() {
+        return Err(lost(client, &words));
+    }
+    if let Err(failure @ Failure::System(_)) = settled {
+        return Err(failure);
+    }
+    Err(Failure::System(
+        "the websocket service takes a good connection, and nothing that is published reaches it; check that [redis] of \
+         the profile is the Redis that it listens to, and [backplane] its channel"
+            .to_owned(),
+    ))
 }
 
 /// The scenario and a last fence, in a task of its own, so that a panic or a hang stays its own.

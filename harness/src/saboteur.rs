@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use crate::endpoint::Endpoint;
 use crate::scenario::{Failure, Outcome};
 use crate::system::{Exit, Part, System};
 use exchange::{Answer, Request};
@@ -112,18 +113,22 @@ impl Saboteur {
     ) -> Outcome<Self> {
         let trouble =
             |error: std::io::Error| Failure::System(format!("the saboteur cannot listen: {error}"));
-        let scene = Arc::new(Scene::new(Arc::clone(system), mark));
-        let mut doors = JoinSet::new();
-        let mut addresses = Vec::new();
+        let mut parts = Vec::new();
         for part in [
             Part::WebsocketService,
             Part::SecondWebsocketService,
             Part::ApiGateway,
         ] {
-            if system.address(part).is_ok() {
-                let address = door::open(part, &scene, sabotage, &mut doors).map_err(trouble)?;
-                addresses.push((part, address));
+            if let Ok(endpoint) = system.endpoint(part) {
+                parts.push((part, address(&endpoint).await?));
             }
+        }
+        let scene = Arc::new(Scene::new(Arc::clone(system), mark, parts.clone()));
+        let mut doors = JoinSet::new();
+        let mut addresses = Vec::new();
+        for (part, _) in parts {
+            let address = door::open(part, &scene, sabotage, &mut doors).map_err(trouble)?;
+            addresses.push((part, address));
         }
         match sabotage.map(|sabotage| sabotage.deed) {
             Some(Deed::Published(deed)) => {
@@ -164,4 +169,14 @@ impl Saboteur {
             _ => exit,
         }
     }
+}
+
+/// Where a part is really, whose bytes a saboteur can read.
+async fn address(endpoint: &Endpoint) -> Outcome<SocketAddr> {
+    if endpoint.has_tls() {
+        let words = format!("{endpoint} speaks TLS, and a saboteur cannot stand before it");
+        return Err(Failure::System(words));
+    }
+    let found = endpoint.address().await;
+    found.map_err(|error| Failure::System(error.to_string()))
 }

@@ -18,29 +18,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use contract::Rules;
 use contract::rules::Service;
 use redis::aio::MultiplexedConnection;
-use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::audit::Audit;
+use crate::backplane::{Backplane, Publication};
 use crate::client::{Client, Counts};
+use crate::endpoint::Endpoint;
+use crate::error_shape::ErrorShape;
 use crate::fixture::Message;
 use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
+use crate::http::Http;
 use crate::ledger::{Ledger, Telling};
 use crate::proxy::Proxy;
 use crate::redaction::Redactor;
 use crate::saboteur::{Between, Saboteur};
 use crate::scenario::{Failure, Outcome};
 use crate::system::{Part, System};
-
-/// How long Redis may take for one command.
-const REDIS_DEADLINE: Duration = Duration::from_secs(10);
-/// How often a Redis that starts is asked whether it answers yet.
-const REDIS_INTERVAL: Duration = Duration::from_millis(15);
 
 /// A scenario's view of a system. Clones are the same stage.
 #[derive(Clone)]
@@ -60,8 +57,8 @@ pub struct User {
 /// The connections that all stages of a system share.
 #[derive(Clone)]
 pub struct Lines {
-    redis: Arc<Mutex<MultiplexedConnection>>,
-    http: reqwest::Client,
+    backplane: Arc<Backplane>,
+    http: Http,
     rules: &'static Rules,
 }
 
@@ -73,6 +70,8 @@ struct Inner {
     /// How many messages are in the ledger, and what of everything has arrived, without the state.
     counts: Arc<Counts>,
     state: Mutex<State>,
+    /// Held by whoever publishes, where messages do not keep their order by themselves.
+    publishing: tokio::sync::Mutex<()>,
 }
 
 struct State {
@@ -97,81 +96,33 @@ struct State {
 impl Lines {
     /// Connects to the system's Redis.
     pub async fn open(system: &System) -> Outcome<Self> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            // A server may end an idle connection the moment a request is sent on it: every call has one of its own.
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|error| Failure::Bug(format!("no HTTP client: {error}")))?;
-        let redis = Arc::new(Mutex::new(connection(system).await?));
+        let http = Http::new().map_err(Failure::Bug)?;
+        let backplane = Arc::new(Backplane::open(system).await?);
         let rules =
             crate::contract::rules().map_err(|error| Failure::Bug(format!("no rules: {error}")))?;
-        Ok(Self { redis, http, rules })
+        Ok(Self {
+            backplane,
+            http,
+            rules,
+        })
     }
 
     pub(crate) fn rules(&self) -> &'static Rules {
         self.rules
     }
 
-    fn redis(&self) -> MultiplexedConnection {
-        let shared = self.redis.lock();
-        shared.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn http(&self) -> &reqwest::Client {
+    pub(crate) fn http(&self) -> &Http {
         &self.http
     }
 
     /// Connects anew to a Redis that was started again.
     pub(crate) async fn reopen(&self, system: &System) -> Outcome {
-        self.publish_at(connection(system).await?);
-        Ok(())
+        self.backplane.reopen(system).await
     }
 
     /// From here on publishes over `connection`.
     pub(crate) fn publish_at(&self, connection: MultiplexedConnection) {
-        *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = connection;
-    }
-}
-
-/// A connection to the system's Redis as soon as it answers; one that somebody else started has to at once.
-async fn connection(system: &System) -> Outcome<MultiplexedConnection> {
-    let trouble = |error: redis::RedisError| {
-        // The URL holds the password; an address is all that a reader needs.
-        let address = system.redis_address();
-        let words = match error.kind() {
-            redis::ErrorKind::AuthenticationFailed => {
-                format!("the Redis at {address} refuses the user or the password of its url")
-            }
-            redis::ErrorKind::Parse => format!("what answers at {address} is no Redis: {error}"),
-            _ => format!("the Redis at {address} cannot be reached: {error}"),
-        };
-        Failure::System(words)
-    };
-    let config = redis::AsyncConnectionConfig::new()
-        .set_response_timeout(Some(REDIS_DEADLINE))
-        .set_connection_timeout(Some(REDIS_DEADLINE));
-    let client = redis::Client::open(system.redis_url()).map_err(trouble)?;
-    let deadline = Instant::now() + REDIS_DEADLINE;
-    let starts = |error: &redis::RedisError| {
-        let final_answer = redis::ErrorKind::AuthenticationFailed;
-        system.starts(Part::Redis) && error.kind() != final_answer && Instant::now() < deadline
-    };
-    loop {
-        match client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-        {
-            Err(error) if starts(&error) => {
-                if let Some(exit) = system.exit(Part::Redis).await {
-                    let log = system.log_tail(Part::Redis);
-                    return Err(Failure::System(format!("redis {exit}\n{log}")));
-                }
-                sleep(REDIS_INTERVAL).await;
-            }
-            opened => return opened.map_err(trouble),
-        }
+        self.backplane.publish_at(connection);
     }
 }
 
@@ -215,6 +166,7 @@ impl Stage {
             saboteur,
             counts: Arc::default(),
             state: Mutex::new(state),
+            publishing: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -279,14 +231,29 @@ impl Stage {
         id
     }
 
-    fn address(&self, service: Service) -> Outcome<SocketAddr> {
-        self.address_of(match service {
+    fn endpoint(&self, service: Service) -> Outcome<Endpoint> {
+        self.endpoint_of(match service {
             Service::Gateway => Part::ApiGateway,
             Service::Websocket => Part::WebsocketService,
         })
     }
 
+    /// What the errors of `service` look like.
+    fn errors(&self, service: Service) -> ErrorShape {
+        match service {
+            Service::Gateway => self.0.system.profile().errors.clone(),
+            Service::Websocket => ErrorShape::default(),
+        }
+    }
+
     /// Where the stage reaches `part`.
+    pub(crate) fn endpoint_of(&self, part: Part) -> Outcome<Endpoint> {
+        let endpoint = self.0.system.endpoint(part)?;
+        let door = self.saboteur().and_then(|saboteur| saboteur.door(part));
+        Ok(door.map_or(endpoint, Endpoint::http))
+    }
+
+    /// The same of a part that the harness starts: for what is done to the network before it.
     pub(crate) fn address_of(&self, part: Part) -> Outcome<SocketAddr> {
         let address = self.0.system.address(part)?;
         let door = self.saboteur().and_then(|saboteur| saboteur.door(part));
@@ -330,41 +297,39 @@ impl Stage {
         telling: Telling,
     ) -> Outcome {
         let recorder = self.lane("backend", Actor::Backend);
-        let mut pipeline = redis::pipe();
+        let mut publications = Vec::new();
         let mut numbers = Vec::new();
         for bytes in messages {
             if let Ok(value) = serde_json::from_slice(bytes) {
                 self.lock().redactor.note_sent(&value);
             }
-            let number = self.enter(user, kind, telling, &mut pipeline, |_| bytes.clone());
+            let (number, publication) = self.enter(user, kind, telling, |_| bytes.clone());
             recorder.push(Entry::Published(number));
+            publications.push(publication);
             numbers.push(number);
         }
-        self.send_entered(&pipeline, &numbers).await
+        self.send_entered(&publications, &numbers).await
     }
 
-    /// Enters a message, whose bytes may hold its number, in the ledger, as on its way, and in `pipeline`; says its number.
+    /// Enters a message, whose bytes may hold its number, in the ledger, as on its way; says its number.
     fn enter(
         &self,
         user: &User,
         kind: &str,
         telling: Telling,
-        pipeline: &mut redis::Pipeline,
         bytes: impl FnOnce(usize) -> Vec<u8>,
-    ) -> usize {
+    ) -> (usize, Publication) {
         let mut state = self.lock();
         let bytes = bytes(state.ledger.len() + 1);
         let number = state.ledger.publish(&user.name, kind, &bytes, telling);
         state.on_their_way.insert(number);
         self.0.counts.published.store(number, Ordering::SeqCst);
-        let channel = self.0.system.channel(&user.id);
-        pipeline.cmd("PUBLISH").arg(channel).arg(bytes);
-        number
+        (number, (self.0.system.channel(&user.id), bytes))
     }
 
     /// Sends messages with these numbers. If Redis does not say that it has them they are in doubt.
-    async fn send_entered(&self, pipeline: &redis::Pipeline, numbers: &[usize]) -> Outcome {
-        let sent = self.send(pipeline).await;
+    async fn send_entered(&self, publications: &[Publication], numbers: &[usize]) -> Outcome {
+        let sent = self.send(publications).await;
         let mut state = self.lock();
         for number in numbers {
             state.on_their_way.remove(number);
@@ -453,16 +418,13 @@ impl Stage {
 
     /// Sends one command to Redis, past any proxy; what it answers is nobody's business.
     pub(crate) async fn tell_redis(&self, command: &redis::Cmd) -> Outcome {
-        let told = command.exec_async(&mut self.0.lines.redis()).await;
-        told.map_err(|error| Failure::System(format!("Redis refused a command: {error}")))
+        self.0.lines.backplane.tell(command).await
     }
 
-    async fn send(&self, pipeline: &redis::Pipeline) -> Outcome {
-        pipeline
-            .query_async::<Vec<i64>>(&mut self.0.lines.redis())
-            .await
-            .map(|_| ())
-            .map_err(|error| Failure::System(format!("Redis did not take a message: {error}")))
+    /// Publishes `publications`, after those that were published before.
+    async fn send(&self, publications: &[Publication]) -> Outcome {
+        let (backplane, turn) = (&self.0.lines.backplane, &self.0.publishing);
+        backplane.publish(publications, turn).await
     }
 
     fn fresh_id(&self) -> String {

@@ -13,6 +13,8 @@ use serde_json::{Map, Value, json};
 pub const AUDIENCE: &str = "huleedu-platform";
 /// `iss` of a good token.
 pub const ISSUER: &str = "huleedu-identity-service";
+/// What to do about a service that refuses a good token.
+pub(crate) const ADVICE: &str = "check that it has the secret or key, the issuer, the audience and the algorithm of [token] in the profile";
 /// How long a good token lives, in seconds.
 const LIFETIME: i64 = 3600;
 

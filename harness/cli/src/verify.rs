@@ -344,13 +344,15 @@ fn whole_contract(
 
 fn say_where(system: &System) {
     eprintln!("\nthe system is up:");
-    if let Some(address) = system.websocket {
-        eprintln!("  websocket service  http://{address}");
+    if let Some(endpoint) = &system.websocket {
+        eprintln!("  websocket service  {endpoint}");
     }
-    if let Some(address) = system.gateway {
-        eprintln!("  api gateway        http://{address}");
+    if let Some(endpoint) = &system.gateway {
+        eprintln!("  api gateway        {endpoint}");
     }
-    eprintln!("  redis              {}", system.redis_url());
+    if let Some(redis) = system.redis() {
+        eprintln!("  redis              {}", redis.url());
+    }
     if let Some(secret) = system.issuer.secret() {
         eprintln!("  JWT secret         {secret}");
     }

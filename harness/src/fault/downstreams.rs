@@ -1,5 +1,6 @@
 //! Services behind the gateway in trouble.
 
+use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use crate::client::LONG_PATIENCE;
@@ -9,7 +10,7 @@ use crate::http::{Call, owned, shown_headers};
 use crate::scenario::{Failure, Outcome, ensure};
 use crate::stage::Stage;
 use crate::standin::Trouble;
-use crate::system::{Part, root_cause};
+use crate::system::Part;
 
 impl Stage {
     /// From now on the service behind the gateway is in `trouble`, for good.
@@ -39,19 +40,12 @@ impl Stage {
     pub async fn expect_broken_off(&self, name: &str, call: &Call) -> Outcome {
         let recorder = self.lane(name, Actor::Caller);
         recorder.push(Entry::Request(call.shown()));
-        let address = self.address_of(Part::ApiGateway)?;
-        let mut request = self
-            .lines()
-            .http()
-            .get(format!("http://{address}{}", call.path));
-        for (name, value) in &call.headers {
-            request = request.header(name, value);
-        }
+        let endpoint = self.endpoint_of(Part::ApiGateway)?;
         let what = format!("the answer to GET {}", call.path);
         let read = async {
-            let mut answer = request.send().await.map_err(|error| {
-                Failure::broken(format!("{what} did not begin: {}", root_cause(&error)))
-            })?;
+            let answer = self.lines().http().begin(call, &endpoint).await;
+            let mut answer = answer
+                .map_err(|error| Failure::broken(format!("{what} did not begin: {error}")))?;
             let headers = owned(answer.headers());
             recorder.push(Entry::Response(Response {
                 status: answer.status().as_u16(),
@@ -63,10 +57,10 @@ impl Stage {
                 format!("{what} should be a 200; it is a {}", answer.status())
             })?;
             let whole = loop {
-                match answer.chunk().await {
-                    Ok(Some(_)) => {}
-                    Ok(None) => break true,
-                    Err(_) => break false,
+                match answer.frame().await {
+                    Some(Ok(_)) => {}
+                    None => break true,
+                    Some(Err(_)) => break false,
                 }
             };
             ensure(!whole, || {

@@ -74,7 +74,7 @@ impl Stage {
     async fn make_replica(&self, server: Server, host: &str, port: u16) -> Outcome {
         let mut replica = self.server(server).await?;
         // One that asks for no password refuses any.
-        if self.pair()?.spare_url.contains('@') {
+        if self.pair()?.spare.url().contains('@') {
             let password = self.system().redis_password.as_str();
             configure(&mut replica, &[("masterauth", password)]).await?;
         }
@@ -83,11 +83,12 @@ impl Stage {
 
     /// A connection to one of the two, as soon as it answers.
     async fn server(&self, server: Server) -> Outcome<MultiplexedConnection> {
-        let url = match server {
-            Server::First => self.system().redis_url(),
-            Server::Spare => &self.pair()?.spare_url,
+        let pair = self.pair()?;
+        let redis = match server {
+            Server::First => &pair.first,
+            Server::Spare => &pair.spare,
         };
-        let client = redis::Client::open(url).map_err(trouble)?;
+        let client = redis::Client::open(redis.url()).map_err(trouble)?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             match client.get_multiplexed_async_connection().await {

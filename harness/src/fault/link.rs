@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::endpoint::Endpoint;
 use crate::proxy::Proxy;
 use crate::scenario::{Failure, Outcome};
 use crate::stage::Stage;
@@ -57,8 +58,8 @@ impl Link {
     }
 
     /// Where clients connect.
-    pub(crate) fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.proxy.port()).into()
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint::loopback(self.proxy.port())
     }
 
     /// New connections go to these websocket services, by turns. Those that are there stay.

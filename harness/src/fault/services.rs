@@ -21,8 +21,8 @@ impl Stage {
 
     /// Waits until the websocket service `part` serves clients: it has found Redis by itself.
     pub async fn until_served_by(&self, part: Part) -> Outcome {
-        let address = self.address_of(part)?;
-        until_accepting(self.system(), self.lines(), address)
+        let endpoint = self.endpoint_of(part)?;
+        until_accepting(self.system(), self.lines(), &endpoint)
             .await
             .map_err(|failure| Failure::broken(format!("nothing is in the way, and {failure}")))
     }

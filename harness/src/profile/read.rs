@@ -1,111 +1,24 @@
 //! The file, checked: what is wrong with it is said before anything starts.
+//!
+//! - `file`: the file as it is written
+//! - `part`: one part's section
 
-use std::collections::BTreeMap;
+mod file;
+mod part;
+
 use std::fs;
-use std::num::NonZeroU16;
 use std::path::Path;
 
 use jsonwebtoken::Algorithm;
-use serde::Deserialize;
 
 use super::template;
-use super::{Image, Lack, NO_SERVICES, Profile, Ready, Service, Source, StandInPorts};
+use super::{NO_SERVICES, Profile, Service, Source};
 use crate::data;
+use crate::error_shape::ErrorShape;
 use crate::fixture::{FixtureError, nearest, with_suggestion};
 use crate::token::Key;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    redis: Option<Redis>,
-    websocket: Option<Websocket>,
-    gateway: Option<Gateway>,
-    standins: Option<StandInPorts>,
-    token: Token,
-    #[serde(default)]
-    backplane: Backplane,
-    #[serde(default)]
-    lacks: Vec<Lack>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Redis {
-    url: Option<String>,
-    command: Option<Vec<String>>,
-    image: Option<String>,
-    port: Option<NonZeroU16>,
-    arguments: Option<Vec<String>>,
-    #[serde(default)]
-    environment: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Websocket {
-    url: Option<String>,
-    command: Option<Vec<String>>,
-    image: Option<String>,
-    port: Option<NonZeroU16>,
-    arguments: Option<Vec<String>>,
-    #[serde(default)]
-    environment: BTreeMap<String, String>,
-    #[serde(default = "healthz")]
-    ready: String,
-    #[serde(default = "ws")]
-    path: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Gateway {
-    url: Option<String>,
-    command: Option<Vec<String>>,
-    image: Option<String>,
-    port: Option<NonZeroU16>,
-    arguments: Option<Vec<String>>,
-    #[serde(default)]
-    environment: BTreeMap<String, String>,
-    #[serde(default = "healthz")]
-    ready: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Token {
-    issuer: String,
-    audience: String,
-    #[serde(default = "hs256")]
-    algorithm: String,
-    secret: Option<String>,
-    key_file: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Backplane {
-    channel: String,
-}
-
-impl Default for Backplane {
-    fn default() -> Self {
-        Self {
-            channel: "ws:{user_id}".to_owned(),
-        }
-    }
-}
-
-fn healthz() -> String {
-    "/healthz".to_owned()
-}
-
-fn ws() -> String {
-    "/ws".to_owned()
-}
-
-fn hs256() -> String {
-    "HS256".to_owned()
-}
+use file::{File, GatewayError, Token};
+use part::Part;
 
 impl Profile {
     /// The profile in the file `path`, which messages call `name`.
@@ -145,39 +58,48 @@ struct Text<'a> {
     text: &'a str,
 }
 
-/// What the sections of all parts have.
-struct Part {
-    section: &'static str,
-    url: Option<String>,
-    command: Option<Vec<String>>,
-    image: Option<String>,
-    port: Option<NonZeroU16>,
-    arguments: Option<Vec<String>>,
-    environment: BTreeMap<String, String>,
-    ready: String,
-}
-
 impl Text<'_> {
     fn profile(&self, file: File, folder: &Path) -> Result<Profile, FixtureError> {
-        let redis = file.redis.unwrap_or_default();
-        let redis = self.service(Part {
-            section: "redis",
-            url: redis.url,
-            command: redis.command,
-            image: redis.image,
-            port: redis.port,
-            arguments: redis.arguments,
-            environment: redis.environment,
-            ready: "tcp".to_owned(),
-        })?;
+        let trust = self.trust(&file, folder)?;
+        let publish = self.publish(file.backplane.publish)?;
+        let nothing_is_published = file.websocket.is_none()
+            && (file.gateway.as_ref()).is_some_and(|gateway| gateway.url.is_some());
+        let redis = match file.redis {
+            None if publish.is_some() || nothing_is_published => None,
+            redis => Some(redis.unwrap_or_default()),
+        };
+        let redis = redis.map(|redis| {
+            self.service(Part {
+                section: "redis",
+                url: redis.url,
+                command: redis.command,
+                image: redis.image,
+                port: redis.port,
+                arguments: redis.arguments,
+                environment: redis.environment,
+                ready: "tcp".to_owned(),
+                trust: trust.as_ref(),
+            })
+        });
         let path = file
             .websocket
             .as_ref()
-            .map_or_else(ws, |part| part.path.clone());
+            .map_or_else(file::ws, |part| part.path.clone());
         if !path.starts_with('/') || path.contains('?') {
             let problem = format!("a path begins with / and has no query; it is {path:?}");
             return Err(self.wrong("websocket", "path", problem));
         }
+        self.check_names(&path, &["user_id"])?;
+        let token_in = file.websocket.as_ref().map(|part| part.token_in);
+        let token_in = token_in.unwrap_or_default();
+        let legacy_path = (file.gateway.as_ref())
+            .map_or_else(file::ws_v1_status, |part| part.legacy_path.clone());
+        if !legacy_path.starts_with('/') || legacy_path.contains('?') {
+            let problem = format!("a path begins with / and has no query; it is {legacy_path:?}");
+            return Err(self.wrong("gateway", "legacy_path", problem));
+        }
+        self.check_names(&legacy_path, &["client_id"])?;
+        let errors = self.errors(file.gateway.as_ref().and_then(|part| part.error.as_ref()))?;
         let websocket = file.websocket.map(|part| {
             self.service(Part {
                 section: "websocket",
@@ -188,6 +110,7 @@ impl Text<'_> {
                 arguments: part.arguments,
                 environment: part.environment,
                 ready: part.ready,
+                trust: trust.as_ref(),
             })
         });
         let gateway = file.gateway.map(|part| {
@@ -200,22 +123,27 @@ impl Text<'_> {
                 arguments: part.arguments,
                 environment: part.environment,
                 ready: part.ready,
+                trust: trust.as_ref(),
             })
         });
         let (algorithm, key) = self.key(&file.token, folder)?;
         let profile = Profile {
             file: self.name.to_owned(),
             folder: folder.to_owned(),
-            redis,
+            redis: redis.transpose()?,
             websocket: websocket.transpose()?,
             gateway: gateway.transpose()?,
             path,
+            token_in,
+            legacy_path,
+            errors,
             standins: file.standins,
             issuer: file.token.issuer,
             audience: file.token.audience,
             key,
             algorithm,
             channel: file.backplane.channel,
+            publish,
             lacks: file.lacks,
         };
         self.check_together(&profile)?;
@@ -248,14 +176,23 @@ impl Text<'_> {
             return Err(self.wrong("", "", problem));
         }
         for (section, part) in profile.parts() {
-            if at_url(part) && !at_url(&profile.redis) {
+            if at_url(part) && profile.redis.as_ref().is_some_and(|redis| !at_url(redis)) {
                 let problem = "a part at a url has a Redis already, and messages must be published there: \
-                               give [redis] its url";
+                               give [redis] its url, or [backplane] a command as publish and no [redis]";
                 return Err(self.wrong(section, "url", problem));
             }
             if at_url(part) && section != "redis" && profile.key.is_none() {
                 let problem = "a part at a url checks tokens with a secret of its own: give it as secret of [token]";
                 return Err(self.wrong(section, "url", problem));
+            }
+            if profile.redis.is_none()
+                && let Some((key, name)) = redis_value(part)
+            {
+                let problem = format!(
+                    "{{{name}}}: there is no Redis that the harness knows of; give [redis] its url, or the service the \
+                     address itself"
+                );
+                return Err(self.wrong(section, key, problem));
             }
             let templates = part.environment.values();
             let uses_secret = templates
@@ -274,6 +211,15 @@ impl Text<'_> {
                 "the stand-ins have fixed ports only for a gateway at a url: leave the section out";
             return Err(self.wrong("standins", "", problem));
         }
+        if profile.publish.is_some()
+            && profile
+                .redis
+                .as_ref()
+                .is_some_and(|redis| redis.source == Source::Own)
+        {
+            let problem = "a program cannot know where the suite's own Redis is: leave [redis] out, or leave publish out";
+            return Err(self.wrong("backplane", "publish", problem));
+        }
         if template::names(&profile.channel).collect::<Vec<_>>() != ["user_id"] {
             let problem = format!(
                 "a channel holds {{user_id}} once and no other name in braces; it is {:?}",
@@ -282,129 +228,6 @@ impl Text<'_> {
             return Err(self.wrong("backplane", "channel", problem));
         }
         Ok(())
-    }
-
-    fn service(&self, part: Part) -> Result<Service, FixtureError> {
-        let section = part.section;
-        if part.image.is_none() {
-            for (key, given) in [
-                ("port", part.port.is_some()),
-                ("arguments", part.arguments.is_some()),
-            ] {
-                if given {
-                    let problem =
-                        "is of an image's container, and the part has no `image`: leave it out";
-                    return Err(self.wrong(section, key, problem));
-                }
-            }
-        }
-        let source = match (part.url, part.command, part.image) {
-            (None, None, None) => Source::Own,
-            (Some(_), None, None) if !part.environment.is_empty() => {
-                let problem =
-                    "a part at a url is not started here, so it gets no environment: leave it out";
-                return Err(self.wrong(section, "environment", problem));
-            }
-            (Some(url), None, None) => Source::Url(self.address(section, &url)?),
-            (None, Some(command), None) if command.first().is_none_or(String::is_empty) => {
-                let problem = "a command is the program and its arguments, as in [\"python3\", \"service.py\"]";
-                return Err(self.wrong(section, "command", problem));
-            }
-            (None, Some(command), None) => Source::Command(command),
-            (None, None, Some(name)) => Source::Image(Image {
-                name: name
-                    .parse()
-                    .map_err(|problem: String| self.wrong(section, "image", problem))?,
-                port: part.port,
-                arguments: part.arguments,
-            }),
-            (url, _, _) => {
-                let key = if url.is_some() { "url" } else { "command" };
-                let problem = "a part has one of `image`, `command` and `url`: keep one";
-                return Err(self.wrong(section, key, problem));
-            }
-        };
-        let arguments = match &source {
-            Source::Command(words) => words.as_slice(),
-            Source::Image(image) => image.arguments.as_deref().unwrap_or_default(),
-            Source::Own | Source::Url(_) => &[],
-        };
-        for template in part.environment.values().chain(arguments) {
-            self.check_names(template)?;
-        }
-        if matches!(source, Source::Command(_)) {
-            let mut templates = part.environment.values().chain(arguments);
-            if !templates.any(|t| template::names(t).any(|name| name == "port")) {
-                let problem = "nothing tells the part where to listen: {port} belongs into its command or environment";
-                return Err(self.wrong(section, "command", problem));
-            }
-        }
-        let ready = match part.ready.as_str() {
-            "tcp" => Ready::Tcp,
-            path if path.starts_with('/') => Ready::Path(path.to_owned()),
-            other => {
-                let problem =
-                    format!("ready is a path, as in \"/healthz\", or \"tcp\"; it is {other:?}");
-                return Err(self.wrong(section, "ready", problem));
-            }
-        };
-        Ok(Service {
-            source,
-            environment: part.environment,
-            ready,
-        })
-    }
-
-    /// What a part's url leads to: all of Redis', `host:port` of the services'. No message repeats a url: it may hold a
-    /// password.
-    fn address(&self, section: &str, url: &str) -> Result<String, FixtureError> {
-        let wrong = |problem: String| self.wrong(section, "url", problem);
-        let parsed =
-            reqwest::Url::parse(url).map_err(|error| wrong(format!("is no URL: {error}")))?;
-        let (schemes, example): (&[&str], &str) = match section {
-            "redis" => (&["redis"], "redis://host:6379"),
-            "websocket" => (&["ws", "http"], "ws://host:8080"),
-            _ => (&["http"], "http://host:4001"),
-        };
-        match parsed.scheme() {
-            "https" | "wss" | "rediss" => {
-                let scheme = parsed.scheme();
-                return Err(wrong(format!(
-                    "TLS is not supported ({scheme}): give the address behind its end, as in {example}"
-                )));
-            }
-            scheme if !schemes.contains(&scheme) => {
-                return Err(wrong(format!(
-                    "the scheme is {scheme}; it should be as in {example}"
-                )));
-            }
-            _ => {}
-        }
-        let Some(host) = parsed.host_str() else {
-            return Err(wrong(format!(
-                "names no host; it should be as in {example}"
-            )));
-        };
-        if section == "redis" {
-            return match redis::Client::open(url) {
-                Ok(_) => Ok(url.to_owned()),
-                Err(error) => Err(wrong(format!("is no URL of a Redis: {error}"))),
-            };
-        }
-        if parsed.path() != "/" || parsed.query().is_some() {
-            let place = if section == "websocket" {
-                "; the path is a key of its own"
-            } else {
-                ""
-            };
-            return Err(wrong(format!(
-                "has a path or a query; it should be as in {example}{place}"
-            )));
-        }
-        Ok(format!(
-            "{host}:{}",
-            parsed.port_or_known_default().unwrap_or(80)
-        ))
     }
 
     fn key(&self, token: &Token, folder: &Path) -> Result<(Algorithm, Option<Key>), FixtureError> {
@@ -451,10 +274,59 @@ impl Text<'_> {
         }
     }
 
-    fn check_names(&self, template: &str) -> Result<(), FixtureError> {
+    /// What the gateway's errors look like, checked.
+    fn errors(&self, error: Option<&GatewayError>) -> Result<ErrorShape, FixtureError> {
+        let Some(error) = error else {
+            return Ok(ErrorShape::default());
+        };
+        let shape = ErrorShape {
+            code: error.code.clone(),
+            message: error.message.clone(),
+            correlation_id: error.correlation_id.clone(),
+        };
+        for (key, pointer) in [
+            ("code", Some(&shape.code)),
+            ("message", shape.message.as_ref()),
+            ("correlation_id", shape.correlation_id.as_ref()),
+        ] {
+            if let Some(pointer) = pointer.filter(|pointer| !pointer.starts_with('/')) {
+                let problem = format!(
+                    "a JSON pointer begins with /, as in \"/error/code\"; it is {pointer:?}"
+                );
+                return Err(self.wrong("gateway.error", key, problem));
+            }
+        }
+        Ok(shape)
+    }
+
+    /// The program that publishes, checked.
+    fn publish(&self, command: Option<Vec<String>>) -> Result<Option<Vec<String>>, FixtureError> {
+        let Some(command) = command else {
+            return Ok(None);
+        };
+        let wrong = |problem: &str| Err(self.wrong("backplane", "publish", problem));
+        if command.first().is_none_or(String::is_empty) {
+            return wrong(
+                "a command is the program and its arguments, as in [\"publish.sh\", \"{channel}\"]",
+            );
+        }
+        for word in &command {
+            self.check_names(word, &["channel"])?;
+        }
+        let mut arguments = command.iter().skip(1);
+        if !arguments.any(|word| template::names(word).next().is_some()) {
+            return wrong(
+                "nothing tells the program where to publish: {channel} belongs into an argument",
+            );
+        }
+        Ok(Some(command))
+    }
+
+    /// Whether the names in `template` are all of `known`.
+    fn check_names(&self, template: &str, known: &[&str]) -> Result<(), FixtureError> {
         for name in template::names(template) {
-            if !template::NAMES.contains(&name) {
-                let suggestion = nearest(name, template::NAMES)
+            if !known.contains(&name) {
+                let suggestion = nearest(name, known.iter().copied())
                     .map(|name| format!("; did you mean {{{name}}}?"))
                     .unwrap_or_default();
                 let word = format!("{{{name}}}");
@@ -474,6 +346,8 @@ impl Text<'_> {
     /// An error at `key` of `section`, at the section where it has no such key, or in the file.
     fn wrong(&self, section: &str, key: &str, problem: impl Into<String>) -> FixtureError {
         let mut within = "";
+        // `[gateway.error]` may be written as `error.…` of `[gateway]`.
+        let (parent, child) = section.split_once('.').unwrap_or(("", section));
         let (mut of_section, mut of_key) = (None, None);
         for (number, line) in self.text.lines().enumerate() {
             let line = line.trim();
@@ -484,7 +358,11 @@ impl Text<'_> {
                 }
             }
             let is_key = |rest: &str| rest.trim_start().starts_with(['=', '.']);
-            if within == section && !key.is_empty() && line.strip_prefix(key).is_some_and(is_key) {
+            let is_it = |key: &str| line.strip_prefix(key).is_some_and(is_key);
+            if !key.is_empty()
+                && (within == section && is_it(key)
+                    || within == parent && is_it(&format!("{child}.{key}")))
+            {
                 of_key = of_key.or(Some(number + 1));
             }
         }
@@ -492,7 +370,8 @@ impl Text<'_> {
             .or(of_section)
             .map_or(String::new(), |line| format!(":{line}"));
         let what = match (section, key) {
-            ("", _) => String::new(),
+            ("", "") => String::new(),
+            ("", key) => format!("{key}: "),
             (section, "") => format!("[{section}]: "),
             (section, key) => format!("[{section}] {key}: "),
         };
@@ -508,193 +387,20 @@ impl Text<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    const TOKEN: &str = "[token]\nissuer = \"i\"\naudience = \"a\"\n";
-
-    /// What is said about a profile that is good but for `text`.
-    fn wrong(text: &str) -> String {
-        match Profile::parse("p.toml", &format!("{text}\n{TOKEN}"), Path::new("/nowhere")) {
-            Ok(_) => "nothing".to_owned(),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[rstest]
-    #[case::unknown_section(
-        "[websockt]",
-        "p.toml:1: unknown field `websockt`, expected one of `redis`, `websocket`, `gateway`, `standins`, `token`, \
-         `backplane`, `lacks`; did you mean `websocket`?"
-    )]
-    #[case::unknown_key(
-        "[redis]\n[gateway]\nreddy = \"tcp\"",
-        "p.toml:3: unknown field `reddy`, expected one of `url`, `command`, `image`, `port`, `arguments`, \
-         `environment`, `ready`; did you mean `ready`?"
-    )]
-    #[case::another_type(
-        "[websocket]\ncommand = \"run\"",
-        "p.toml:2: invalid type: string \"run\", expected a sequence"
-    )]
-    #[case::unknown_lack(
-        "lacks = [\"fault\"]\n[websocket]",
-        "p.toml:1: unknown variant `fault`, expected one of `faults`, `settings`, `logs`, `origin`; \
-         did you mean `faults`?"
-    )]
-    #[case::nothing_to_verify(
-        "[redis]",
-        "p.toml: there is nothing to verify: a profile has [websocket], [gateway] or both"
-    )]
-    #[case::no_image(
-        "[websocket]\nimage = \"my service\"",
-        "p.toml:2: [websocket] image: an image is its name and tag, as in \"my-service:1.0\"; it is \"my service\""
-    )]
-    #[case::port_of_a_command(
-        "[websocket]\ncommand = [\"x\", \"{port}\"]\nport = 80",
-        "p.toml:3: [websocket] port: is of an image's container, and the part has no `image`: leave it out"
-    )]
-    #[case::arguments_of_our_own(
-        "[redis]\narguments = []\n[websocket]",
-        "p.toml:2: [redis] arguments: is of an image's container, and the part has no `image`: leave it out"
-    )]
-    #[case::no_port_at_all(
-        "[websocket]\nimage = \"x\"\nport = 0",
-        "p.toml:3: invalid value: integer `0`, expected a nonzero u16"
-    )]
-    #[case::unknown_name_in_arguments(
-        "[websocket]\nimage = \"x\"\narguments = [\"--port={prt}\"]",
-        "p.toml:3: {prt} stands for nothing; did you mean {port}?"
-    )]
-    #[case::two_sources(
-        "[websocket]\nurl = \"ws://h\"\ncommand = [\"x\"]",
-        "p.toml:2: [websocket] url: a part has one of `image`, `command` and `url`: keep one"
-    )]
-    #[case::image_and_command(
-        "[websocket]\nimage = \"x\"\ncommand = [\"x\"]",
-        "p.toml:3: [websocket] command: a part has one of `image`, `command` and `url`: keep one"
-    )]
-    #[case::empty_command(
-        "[websocket]\ncommand = []",
-        "p.toml:2: [websocket] command: a command is the program and its arguments, as in [\"python3\", \"service.py\"]"
-    )]
-    #[case::no_port(
-        "[websocket]\ncommand = [\"x\"]",
-        "p.toml:2: [websocket] command: nothing tells the part where to listen: {port} belongs into its command or \
-         environment"
-    )]
-    #[case::unknown_name(
-        "[websocket]\ncommand = [\"x\", \"{port}\"]\nenvironment.R = \"{redis_ur}\"",
-        "p.toml:3: {redis_ur} stands for nothing; did you mean {redis_url}?"
-    )]
-    #[case::tls(
-        "[websocket]\nurl = \"wss://h\"",
-        "p.toml:2: [websocket] url: TLS is not supported (wss): give the address behind its end, as in ws://host:8080"
-    )]
-    #[case::path_in_url(
-        "[websocket]\nurl = \"ws://h/ws\"",
-        "p.toml:2: [websocket] url: has a path or a query; it should be as in ws://host:8080; the path is a key of its own"
-    )]
-    #[case::no_url(
-        "[gateway]\nurl = \"gateway\"",
-        "p.toml:2: [gateway] url: is no URL: relative URL without a base"
-    )]
-    #[case::environment_at_a_url(
-        "[redis]\nurl = \"redis://h\"\nenvironment.X = \"y\"\n[websocket]",
-        "p.toml:3: [redis] environment: a part at a url is not started here, so it gets no environment: leave it out"
-    )]
-    #[case::whose_redis(
-        "[websocket]\nurl = \"ws://h\"",
-        "p.toml:2: [websocket] url: a part at a url has a Redis already, and messages must be published there: give \
-         [redis] its url"
-    )]
-    #[case::whose_secret(
-        "[redis]\nurl = \"redis://h\"\n[websocket]\nurl = \"ws://h\"",
-        "p.toml:4: [websocket] url: a part at a url checks tokens with a secret of its own: give it as secret of [token]"
-    )]
-    #[case::ready(
-        "[websocket]\nready = \"soon\"",
-        "p.toml:2: [websocket] ready: ready is a path, as in \"/healthz\", or \"tcp\"; it is \"soon\""
-    )]
-    #[case::path(
-        "[websocket]\npath = \"ws\"",
-        "p.toml:2: [websocket] path: a path begins with / and has no query; it is \"ws\""
-    )]
-    #[case::channel(
-        "[websocket]\n[backplane]\nchannel = \"ws:{user}\"",
-        "p.toml:3: [backplane] channel: a channel holds {user_id} once and no other name in braces; it is \"ws:{user}\""
-    )]
-    #[case::ports_for_nobody(
-        "[websocket]\n[standins]\naggregator_port = 1\nfiles_port = 2\nclasses_port = 3\norchestrator_port = 4",
-        "p.toml:2: [standins]: the stand-ins have fixed ports only for a gateway at a url: leave the section out"
-    )]
-    #[case::good("[websocket]", "nothing")]
-    #[case::image(
-        "[websocket]\nimage = \"x:1\"\nport = 80\narguments = [\"{origin}\"]",
-        "nothing"
-    )]
-    fn a_bad_profile_is_told_with_place_and_remedy(#[case] text: &str, #[case] message: &str) {
-        assert_eq!(wrong(text), message);
-    }
-
-    #[rstest]
-    #[case::unknown(
-        "algorithm = \"HS25\"",
-        "algorithm: \"HS25\" is not supported: one of HS256, HS384, HS512, RS256, ES256"
-    )]
-    #[case::no_key(
-        "algorithm = \"RS256\"",
-        "algorithm: an RS or ES algorithm needs a `key_file`"
-    )]
-    #[case::no_secret_there(
-        "secret = \"s\"\nalgorithm = \"ES256\"",
-        "secret: an RS or ES algorithm has a `key_file` and no secret"
-    )]
-    #[case::no_key_there(
-        "key_file = \"k\"",
-        "key_file: an HS algorithm has a `secret` and no key file"
-    )]
-    #[case::no_file(
-        "key_file = \"k\"\nalgorithm = \"RS256\"",
-        "key_file: k cannot be read: No such file or directory (os error 2)"
-    )]
-    fn a_bad_token_section_is_told(#[case] lines: &str, #[case] message: &str) {
-        let text = format!("[websocket]\n{TOKEN}{lines}");
-        let error = Profile::parse("p.toml", &text, Path::new("/nowhere")).unwrap_err();
-        assert_eq!(error.to_string(), format!("p.toml:5: [token] {message}"));
-    }
-
-    #[rstest]
-    #[case::own("[gateway]", false)]
-    #[case::redis_alone("[redis]\n[gateway]\ncommand = [\"x\", \"{port}\"]", true)]
-    fn a_reference_service_needs_a_checkout(#[case] text: &str, #[case] startable: bool) {
-        let text = format!("{text}\n{TOKEN}");
-        let profile = Profile::parse("p.toml", &text, Path::new("/nowhere")).unwrap();
-        let source = Text {
-            name: "p.toml",
-            text: &text,
-        };
-        source
-            .check_startable(&profile, Some(Path::new("/checkout")))
-            .unwrap();
-        let alone = source.check_startable(&profile, None);
-        let said = alone.map_err(|error| error.to_string());
-        let problem = format!("[gateway]: {NO_SERVICES}: give its `command`, `image` or `url`");
-        assert_eq!(
-            said,
-            match startable {
-                true => Ok(()),
-                false => Err(format!("p.toml:1: {problem}")),
-            }
-        );
-    }
-
-    #[test]
-    fn no_message_repeats_a_password() {
-        let said = wrong("[redis]\nurl = \"redis://:hush@h:port\"\n[websocket]");
-        assert!(said.starts_with("p.toml:2: [redis] url: "), "{said}");
-        assert!(!said.contains("hush"), "{said}");
-    }
+/// The first value of Redis that `part` asks for, and the key that it does it with.
+fn redis_value(part: &Service) -> Option<(&'static str, &str)> {
+    let of_arguments = match part.source {
+        Source::Command(_) => "command",
+        _ => "arguments",
+    };
+    let environment = part.environment.values().map(|text| ("environment", text));
+    let arguments = part.source.arguments().iter();
+    let arguments = arguments.map(|text| (of_arguments, text));
+    let mut names = environment
+        .chain(arguments)
+        .flat_map(|(key, text)| template::names(text).map(move |name| (key, name)));
+    names.find(|(_, name)| name.starts_with("redis_"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::rules::{self, Service};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Stage;
 use crate::flow::{self, Actor, Entry, Recorder};
@@ -124,8 +124,16 @@ impl Stage {
 
     /// Sends `call` and holds the answer against the contract.
     async fn exchange(&self, service: Service, call: &Call) -> Outcome<Reply> {
-        let address = self.address(service)?;
-        let reply = call.send(&self.0.lines.http, address).await?;
+        let endpoint = self.endpoint(service)?;
+        let on_the_wire = Call {
+            path: match service {
+                Service::Gateway => self.0.system.profile().gateway_target(&call.path),
+                Service::Websocket => call.path.clone(),
+            },
+            ..call.clone()
+        };
+        let mut reply = on_the_wire.send(&self.0.lines.http, &endpoint).await?;
+        reply.error = self.errors(service).translate(&reply, &json!({}));
         let body = match &call.body {
             CallBody::Json(json) => json.to_string().into_bytes(),
             CallBody::Text(text) => text.clone().into_bytes(),
@@ -137,12 +145,14 @@ impl Stage {
             headers: &call.headers,
             body: &body,
         };
+        let judged = reply.judged();
         let answer = rules::Reply {
-            status: reply.status,
-            headers: &reply.headers,
-            body: &reply.body,
+            status: judged.status,
+            headers: &judged.headers,
+            body: &judged.body,
         };
         self.lock().audit.called(service, &sent, &answer);
+        drop(judged);
         Ok(reply)
     }
 

@@ -1,6 +1,5 @@
 //! How a scenario's users connect, and what an upgrade is answered.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use contract::rules::{self, Service};
@@ -8,12 +7,13 @@ use tokio::time::Instant;
 
 use super::{Stage, User, fence_of};
 use crate::client::{Client, PATIENCE};
+use crate::endpoint::Endpoint;
 use crate::fault::Link;
 use crate::flow::{Actor, Entry, Frame, Recorder};
 use crate::handshake::{Answer, Handshake, Socket, shake_hands};
+use crate::profile::Upgrade;
 use crate::raw_client::RawClient;
 use crate::scenario::{Failure, Outcome, ensure};
-use crate::system::Part;
 
 /// A client's lane.
 pub(super) struct Lane {
@@ -41,7 +41,7 @@ impl Stage {
         headers: Vec<(String, String)>,
         user: &User,
     ) -> Outcome<Client> {
-        let handshake = self.handshake(Service::Websocket, path, headers)?;
+        let handshake = self.handshake_as(user, path, headers)?;
         self.connect_as(handshake, None, user).await
     }
 
@@ -50,24 +50,17 @@ impl Stage {
         self.connect_by(Some(link), user).await
     }
 
-    /// Connects `user` with a good token to the websocket service at `address`; anything but `101` breaks the contract.
-    pub(crate) async fn connect_at(&self, address: SocketAddr, user: &User) -> Outcome<Client> {
-        let handshake = self.good_handshake(user)?;
-        self.connect_as(
-            Handshake {
-                address,
-                ..handshake
-            },
-            None,
-            user,
-        )
-        .await
+    /// Connects `user` with a good token to the websocket service at `endpoint`; anything but `101` breaks the contract.
+    pub(crate) async fn connect_at(&self, endpoint: &Endpoint, user: &User) -> Outcome<Client> {
+        let mut handshake = self.good_handshake(user)?;
+        handshake.endpoint = endpoint.clone();
+        self.connect_as(handshake, None, user).await
     }
 
     pub(super) async fn connect_by(&self, link: Option<&Link>, user: &User) -> Outcome<Client> {
         let mut handshake = self.good_handshake(user)?;
         if let Some(link) = link {
-            handshake.address = link.address();
+            handshake.endpoint = link.endpoint();
         }
         self.connect_as(handshake, link.map(Link::name), user).await
     }
@@ -93,10 +86,8 @@ impl Stage {
     /// Connects `user` with a client that does only what it is told. The fence and the ledger do not know it.
     pub async fn connect_raw(&self, user: &User) -> Outcome<RawClient> {
         let (name, _, recorder) = self.client_lane(user);
-        let path = format!("/ws?token={}", self.token(user));
-        let address = self.address_of(Part::WebsocketService)?;
-        let target = self.0.system.target(&path);
-        RawClient::connect(name, address, path, &target, recorder).await
+        let handshake = self.good_handshake(user)?;
+        RawClient::connect(name, &handshake, recorder).await
     }
 
     /// Waits until `user` may have one more connection: tries, unseen by the flow, until one is served.
@@ -129,17 +120,27 @@ impl Stage {
         path: &str,
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
-        self.upgrade(Service::Gateway, name, path, headers).await
+        let handshake = Handshake {
+            endpoint: self.endpoint(Service::Gateway)?,
+            path: path.to_owned(),
+            target: self.0.system.profile().gateway_target(path),
+            bearer: None,
+            errors: self.errors(Service::Gateway),
+            headers,
+        };
+        self.upgrade(Service::Gateway, name, &handshake).await
     }
 
-    /// The same at the websocket service, for requests that it should refuse.
+    /// The same at the websocket service, as `user`, for requests that it should refuse.
     pub async fn upgrade_at_websocket_service(
         &self,
         name: &str,
+        user: &User,
         path: &str,
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
-        self.upgrade(Service::Websocket, name, path, headers).await
+        let handshake = self.handshake_as(user, path, headers)?;
+        self.upgrade(Service::Websocket, name, &handshake).await
     }
 
     async fn upgraded(
@@ -212,27 +213,28 @@ impl Stage {
     /// What `user` asks for who has a good token.
     pub(crate) fn good_handshake(&self, user: &User) -> Outcome<Handshake> {
         let path = format!("/ws?token={}", self.token(user));
-        let mut handshake = self.handshake(Service::Websocket, &path, Vec::new())?;
+        let mut handshake = self.handshake_as(user, &path, Vec::new())?;
         if let Some(crowd) = &user.crowd {
             handshake.path = format!("/ws?token=<token:{crowd}>");
         }
         Ok(handshake)
     }
 
-    /// An upgrade request of `path`, which is the contract's: a profile may name another one for the wire.
-    pub(crate) fn handshake(
+    /// An upgrade request of `path` at the websocket service, which is the contract's: what goes over the wire is as the
+    /// profile has it for `user`.
+    pub(crate) fn handshake_as(
         &self,
-        service: Service,
+        user: &User,
         path: &str,
         headers: Vec<(String, String)>,
     ) -> Outcome<Handshake> {
+        let Upgrade { target, bearer } = self.0.system.profile().upgrade(path, &user.id);
         Ok(Handshake {
-            address: self.address(service)?,
+            endpoint: self.endpoint(Service::Websocket)?,
             path: path.to_owned(),
-            target: match service {
-                Service::Gateway => path.to_owned(),
-                Service::Websocket => self.0.system.target(path),
-            },
+            target,
+            bearer,
+            errors: self.errors(Service::Websocket),
             headers,
         })
     }
@@ -241,12 +243,10 @@ impl Stage {
         &self,
         service: Service,
         name: &str,
-        path: &str,
-        headers: Vec<(String, String)>,
+        handshake: &Handshake,
     ) -> Outcome<Answer> {
         let recorder = self.lane(name, Actor::Caller);
-        let handshake = self.handshake(service, path, headers)?;
-        self.shake_hands(service, &handshake, &recorder).await
+        self.shake_hands(service, handshake, &recorder).await
     }
 
     /// Shakes hands and holds the answer against the contract.
@@ -263,13 +263,17 @@ impl Stage {
             headers: &handshake.headers,
             body: &[],
         };
-        let reply = match &answer {
-            Answer::Upgraded(_) => rules::Reply {
+        let refusal = match &answer {
+            Answer::Upgraded(_) => None,
+            Answer::Refused(refusal) => Some(refusal.judged()),
+        };
+        let reply = match &refusal {
+            None => rules::Reply {
                 status: 101,
                 headers: &[],
                 body: &[],
             },
-            Answer::Refused(refusal) => rules::Reply {
+            Some(refusal) => rules::Reply {
                 status: refusal.status,
                 headers: &refusal.headers,
                 body: &refusal.body,

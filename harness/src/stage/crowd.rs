@@ -73,12 +73,11 @@ impl Stage {
 
     async fn reset_as(&self, user: &User, before_the_answer: bool) -> Outcome {
         let asked = self.good_handshake(user)?;
-        let (address, target) = (asked.address, asked.target);
         if before_the_answer {
-            return RawClient::ask_and_reset(address, &target).await;
+            return RawClient::ask_and_reset(&asked).await;
         }
         let (name, lane) = (user.name.clone(), Recorder::default());
-        let client = RawClient::connect(name, address, asked.path, &target, lane).await?;
+        let client = RawClient::connect(name, &asked, lane).await?;
         client.reset()
     }
 

@@ -201,7 +201,7 @@ impl Stage {
     /// One marked message to each connected user, and its arrival at each of their connections.
     async fn fence_round(&self, open: &[Client], lost: &mut Vec<Breach>) -> Outcome {
         let mut nonces = BTreeMap::new();
-        let mut pipeline = redis::pipe();
+        let mut publications = Vec::new();
         for client in open {
             if nonces.contains_key(client.user()) {
                 continue;
@@ -212,16 +212,14 @@ impl Stage {
                 "event": "fence",
                 "data": {"user": user.id, "nonce": nonce},
             });
-            pipeline
-                .cmd("PUBLISH")
-                .arg(self.0.system.channel(&user.id))
-                .arg(text.to_string());
+            let channel = self.0.system.channel(&user.id);
+            publications.push((channel, text.to_string().into_bytes()));
             nonces.insert(client.user(), nonce);
         }
         if nonces.is_empty() {
             return Ok(());
         }
-        self.send(&pipeline).await?;
+        self.send(&publications).await?;
         let nonces = &nonces;
         let arrivals = open.iter().map(|client| async move {
             let words = client.until_fence(&nonces[client.user()]).await.err()?;

@@ -110,7 +110,7 @@ impl Stage {
 
     /// Publishes one numbered message for each entry of `users`.
     async fn publish_numbered(&self, users: &[User], filler: &str) -> Outcome {
-        let mut pipeline = redis::pipe();
+        let mut publications = Vec::new();
         let mut numbers = Vec::new();
         let more = match filler {
             "" => String::new(),
@@ -121,9 +121,11 @@ impl Stage {
             text.into_bytes()
         };
         for user in users {
-            numbers.push(self.enter(user, "numbered", Telling::Untold, &mut pipeline, text));
+            let (number, publication) = self.enter(user, "numbered", Telling::Untold, text);
+            publications.push(publication);
+            numbers.push(number);
         }
-        self.send_entered(&pipeline, &numbers).await
+        self.send_entered(&publications, &numbers).await
     }
 
     /// Says in the lane of each of `clients` that got numbered messages since the last time that they were as they should

@@ -14,16 +14,24 @@ use tokio::process::{Child, ChildStdin, Command};
 use super::log::Log;
 use super::{Exit, StartError};
 
-/// Reads process ids from standard input; at its end kills those processes, unless told `done`.
+/// Reads from standard input whom to watch, by process id, a group's being negative, and whom to forget or to kill now;
+/// at its end kills those that are left, unless told `done`.
 const GUARDIAN: &str = "trap '' INT TERM HUP
 pids=
-while read -r word; do
+forget() {
+  left=
+  for other in $pids; do [ \"$other\" = \"$1\" ] || left=\"$left $other\"; done
+  pids=$left
+}
+while read -r word pid; do
   case $word in
     done) exit 0 ;;
-    *) pids=\"$pids $word\" ;;
+    watch) pids=\"$pids $pid\" ;;
+    forget) forget \"$pid\" ;;
+    kill) kill -s KILL -- \"$pid\" 2>/dev/null; forget \"$pid\" ;;
   esac
 done
-for pid in $pids; do kill -KILL \"$pid\" 2>/dev/null; done";
+for pid in $pids; do kill -s KILL -- \"$pid\" 2>/dev/null; done";
 
 /// Ports are taken from below the range that the kernel gives to outgoing connections, so that none of those can
 /// take one between its choice and its use.
@@ -37,7 +45,8 @@ pub(super) struct Children {
     log: Log,
 }
 
-struct Guardian {
+/// A shell that kills what it watches once this process has ended, however it ends. Dropping it is such an end.
+pub(crate) struct Guardian {
     shell: Child,
     input: ChildStdin,
 }
@@ -124,7 +133,8 @@ impl Children {
 }
 
 impl Guardian {
-    fn start() -> io::Result<Self> {
+    /// Watches nothing yet.
+    pub fn start() -> io::Result<Self> {
         let mut shell = Command::new("sh")
             .args(["-c", GUARDIAN])
             .stdin(Stdio::piped())
@@ -136,8 +146,29 @@ impl Guardian {
         Ok(Self { shell, input })
     }
 
+    /// Watches the leader of a process group with all its group.
+    pub async fn watch_group(&mut self, leader: u32) -> io::Result<()> {
+        self.tell("watch", -i64::from(leader)).await
+    }
+
+    /// Watches the group no longer: its leader has ended.
+    pub async fn forget_group(&mut self, leader: u32) -> io::Result<()> {
+        self.tell("forget", -i64::from(leader)).await
+    }
+
+    /// Kills the group.
+    pub async fn kill_group(&mut self, leader: u32) -> io::Result<()> {
+        self.tell("kill", -i64::from(leader)).await
+    }
+
     async fn watch(&mut self, pid: u32) -> io::Result<()> {
-        self.input.write_all(format!("{pid}\n").as_bytes()).await
+        self.tell("watch", pid.into()).await
+    }
+
+    async fn tell(&mut self, word: &str, pid: i64) -> io::Result<()> {
+        self.input
+            .write_all(format!("{word} {pid}\n").as_bytes())
+            .await
     }
 
     async fn dismiss(mut self) {

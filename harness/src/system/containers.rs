@@ -233,7 +233,7 @@ mod tests {
             3,
             "redis, the websocket service, a network"
         );
-        let redis = redis::Client::open(system.redis_url()).unwrap();
+        let redis = redis::Client::open(system.redis().unwrap().url()).unwrap();
         system.kill(Part::Redis).await.unwrap();
         assert!(redis.get_multiplexed_async_connection().await.is_err());
         system.start_part(Part::Redis).await.unwrap();

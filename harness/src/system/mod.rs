@@ -5,6 +5,7 @@
 //! - `plan`: what a system will be: where each part listens, and what it is told of the others
 //! - `programs`: one part as it is started
 //! - `part`: one part of a running system: ended, killed, started again
+//! - `good_token`: whether the gateway takes the tokens of the profile
 //! - `containers`: parts in containers, through testcontainers
 //! - `engine`: what is asked of the container engine itself: images, networks, remains
 //! - `processes`: parts as child processes
@@ -20,6 +21,7 @@ mod binaries;
 mod children;
 mod containers;
 mod engine;
+mod good_token;
 mod image;
 mod log;
 mod owner;
@@ -40,14 +42,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::endpoint::{Endpoint, Stream};
+use crate::http::{Call, Http, NoReply};
 use crate::profile::{Capability, Profile, Ready, Service, template};
 use crate::proxy::Proxy;
 use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
 use crate::token::{Issuer, Key};
+pub(crate) use children::Guardian;
 use log::Log;
 pub use log::Mark;
 use part::Parts;
@@ -62,11 +66,10 @@ pub use stock::Stock;
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
 const READY_INTERVAL: Duration = Duration::from_millis(15);
+/// How long an answer to a ready check may take.
+const READY_DEADLINE: Duration = Duration::from_secs(5);
 /// How long an engine may take to close a connection that no container accepts: by then a new one has been refused.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(200);
-
-/// How long an answer to a ready check may take.
-const READY_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Where the suite's own parts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,9 +89,9 @@ pub struct StartError(pub String);
 #[must_use = "dropping a system takes it down"]
 pub struct System {
     /// The websocket service as this process reaches it, unless it is left out.
-    pub websocket: Option<SocketAddr>,
+    pub websocket: Option<Endpoint>,
     /// The API gateway as this process reaches it, unless it is left out.
-    pub gateway: Option<SocketAddr>,
+    pub gateway: Option<Endpoint>,
     /// The services behind the gateway.
     pub standins: StandIns,
     /// Who signs the tokens that both services take for good.
@@ -97,9 +100,10 @@ pub struct System {
     pub redis_password: String,
     /// The services that cannot be used, and why.
     pub trouble: BTreeMap<Capability, String>,
-    redis_url: String,
-    second_websocket: Option<SocketAddr>,
+    redis: Option<Endpoint>,
     redis_pair: Option<RedisPair>,
+    /// Where each part is that the harness starts.
+    addresses: Vec<(Part, SocketAddr)>,
     profile: Profile,
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
@@ -109,8 +113,10 @@ pub struct System {
 /// Two Redis servers, the first one and a spare one.
 #[derive(Clone, Debug)]
 pub struct RedisPair {
-    /// The spare one as this process reaches it, with its password if it has one.
-    pub spare_url: String,
+    /// The first one as this process reaches it.
+    pub first: Endpoint,
+    /// The spare one as this process reaches it.
+    pub spare: Endpoint,
     /// Where this process reaches each, and the services through a proxy.
     pub addresses: [SocketAddr; 2],
     /// Where each finds the other: host and port of the first, and of the second.
@@ -142,23 +148,20 @@ impl System {
             false => None,
         };
         let proxy = redis_proxy.as_deref();
-        let plan = Plan::new(stock, &standins, &issuer, &redis_password, proxy, settings).await?;
-        let (websocket, gateway) = (plan.websocket, plan.gateway);
-        let redis_url = plan.redis_url.clone();
-        let redis_pair = RedisPair::of(&plan);
+        let plan = Plan::new(stock, &standins, &issuer, &redis_password, proxy, settings)?;
         if let (Some(proxy), Some(redis)) = (proxy, plan.address(Part::Redis)) {
             proxy.forward_to([redis]);
         }
         let system = Self {
-            websocket,
-            gateway,
+            websocket: plan.websocket.clone(),
+            gateway: plan.gateway.clone(),
             standins,
             issuer,
             redis_password,
             trouble: BTreeMap::new(),
-            redis_url,
-            second_websocket: plan.address(Part::SecondWebsocketService),
-            redis_pair,
+            redis: plan.redis.clone(),
+            redis_pair: RedisPair::of(&plan),
+            addresses: plan.addresses(),
             profile: profile.clone(),
             parts: tokio::sync::Mutex::new(Some(Parts::start(stock, plan, &log).await?)),
             log,
@@ -167,15 +170,14 @@ impl System {
         system.until_ready().await
     }
 
-    /// Redis as this process reaches it, with its password if it has one: `redis://:password@host:port`.
-    pub fn redis_url(&self) -> &str {
-        &self.redis_url
+    /// Redis as this process reaches it, if it does.
+    pub fn redis(&self) -> Option<&Endpoint> {
+        self.redis.as_ref()
     }
 
-    /// The same without its password: `host:port`.
-    pub fn redis_address(&self) -> &str {
-        let after_password = self.redis_url.rsplit('@').next().unwrap_or_default();
-        after_password.trim_start_matches("redis://")
+    /// What the system was started from.
+    pub(crate) fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     /// What stands between the services and Redis, if the settings ask for it.
@@ -194,21 +196,30 @@ impl System {
     }
 
     /// Where `part` is reached. A scenario that asks for one that is left out should have said that it needs it.
-    pub fn address(&self, part: Part) -> Outcome<SocketAddr> {
-        let address = match part {
-            Part::WebsocketService => self.websocket,
-            Part::ApiGateway => self.gateway,
-            Part::SecondWebsocketService => self.second_websocket,
+    pub fn endpoint(&self, part: Part) -> Outcome<Endpoint> {
+        let endpoint = match part {
+            Part::WebsocketService => self.websocket.clone(),
+            Part::ApiGateway => self.gateway.clone(),
+            Part::SecondWebsocketService => self.address(part).ok().map(Endpoint::http),
             Part::Redis | Part::SecondRedis => None,
         };
         let words = || format!("{part} is not in the profile: the scenario should say its needs");
-        address.ok_or_else(|| Failure::Bug(words()))
+        endpoint.ok_or_else(|| Failure::Bug(words()))
+    }
+
+    /// Where `part` listens, which the harness starts: for what is done to the network before it.
+    pub(crate) fn address(&self, part: Part) -> Outcome<SocketAddr> {
+        let found = self.addresses.iter().find(|(other, _)| *other == part);
+        let words = || format!("{part} is somebody else's: the scenario should say its needs");
+        found
+            .map(|(_, address)| *address)
+            .ok_or_else(|| Failure::Bug(words()))
     }
 
     /// Whether the harness starts `part`: one of somebody else's runs already.
     pub fn starts(&self, part: Part) -> bool {
         let service = match part {
-            Part::Redis | Part::SecondRedis => Some(&self.profile.redis),
+            Part::Redis | Part::SecondRedis => self.profile.redis.as_ref(),
             Part::WebsocketService | Part::SecondWebsocketService => {
                 self.profile.websocket.as_ref()
             }
@@ -220,14 +231,6 @@ impl System {
     /// The channel that backend services publish to for the user with this id (contract, Backplane).
     pub fn channel(&self, user_id: &str) -> String {
         template::fill(&self.profile.channel, &[("user_id", user_id.to_owned())])
-    }
-
-    /// The contract's `path` of the websocket service, `/ws…`, as this system has it.
-    pub fn target(&self, path: &str) -> String {
-        match path.strip_prefix("/ws") {
-            Some(rest) => format!("{}{rest}", self.profile.path.trim_end_matches('/')),
-            None => path.to_owned(),
-        }
     }
 
     /// Takes everything down and returns when it is gone. A second call does nothing.
@@ -244,9 +247,12 @@ impl System {
         self.log.mark()
     }
 
-    /// The last lines that `part` printed.
+    /// The last lines that `part` printed; nothing of one that somebody else started.
     pub fn log_tail(&self, part: Part) -> String {
-        self.log.tail(part.name())
+        match self.starts(part) {
+            true => self.log.tail(part.name()),
+            false => String::new(),
+        }
     }
 
     /// All that `part` has printed, once a line contains `words`; the error is the same if none does in time.
@@ -265,12 +271,12 @@ impl System {
             Part::ApiGateway => &self.profile.gateway,
             _ => &self.profile.websocket,
         };
-        let (Some(service), Ok(address)) = (service, self.address(part)) else {
+        let (Some(service), Ok(endpoint)) = (service, self.endpoint(part)) else {
             return Err(format!("there is no {part}"));
         };
-        let http = http_client().map_err(|error| error.0)?;
+        let http = Http::new()?;
         let deadline = Instant::now() + START_DEADLINE;
-        while !answers(&service.ready, address, &http).await {
+        while !answers(&service.ready, &endpoint, &http).await {
             if let Some(exit) = self.exit(part).await {
                 return Err(format!("{part} {exit}\n{}", self.last_words(part).await));
             }
@@ -289,14 +295,18 @@ impl System {
     async fn until_ready(mut self) -> Result<Self, StartError> {
         let deadline = Instant::now() + START_DEADLINE;
         let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
-        let readiness = match http_client() {
+        let readiness = match Http::new() {
             Ok(http) => tokio::join!(
                 self.until_usable(Part::WebsocketService, websocket, &http, deadline),
-                self.until_usable(Part::ApiGateway, gateway, &http, deadline),
+                async {
+                    self.until_usable(Part::ApiGateway, gateway, &http, deadline)
+                        .await?;
+                    self.until_token_taken(&http).await
+                },
             ),
             Err(error) => {
                 self.stop().await;
-                return Err(error);
+                return Err(StartError(error));
             }
         };
         let trouble = [
@@ -337,19 +347,20 @@ impl System {
         &self,
         part: Part,
         service: &Option<Service>,
-        http: &reqwest::Client,
+        http: &Http,
         deadline: Instant,
     ) -> Result<(), StartError> {
-        let (Some(service), Ok(address)) = (service, self.address(part)) else {
+        let (Some(service), Ok(endpoint)) = (service, self.endpoint(part)) else {
             return Ok(());
         };
         loop {
-            let Err(trouble) = ready(&service.ready, address, http).await else {
+            let Err(trouble) = ready(&service.ready, &endpoint, http).await else {
                 return Ok(());
             };
-            if let Some(authority) = service.url() {
+            if service.url().is_some() {
                 return Err(StartError(format!(
-                    "{part} at {authority} cannot be used: {trouble}; check its url and `ready` in {}",
+                    "{part} cannot be used: {}; check `url` and `ready` in {}",
+                    endpoint.explain(trouble).await,
                     self.profile.file
                 )));
             }
@@ -375,47 +386,47 @@ impl System {
     }
 }
 
-fn http_client() -> Result<reqwest::Client, StartError> {
-    let client = reqwest::Client::builder().no_proxy().build();
-    client.map_err(|error| StartError(format!("no HTTP client: {error}")))
-}
-
 /// Whether a part answers at all.
-async fn answers(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> bool {
+async fn answers(ready: &Ready, endpoint: &Endpoint, http: &Http) -> bool {
     match ready {
-        Ready::Tcp => TcpStream::connect(address).await.is_ok(),
+        Ready::Tcp => endpoint.connect().await.is_ok(),
         Ready::Path(path) => {
-            let call = http.get(format!("http://{address}{path}"));
-            call.timeout(READY_DEADLINE).send().await.is_ok()
+            let answer = timeout(READY_DEADLINE, http.send(&Call::get(path), endpoint)).await;
+            matches!(answer, Ok(Ok(_)))
         }
     }
 }
 
 /// Whether a part can be used, or what it did instead.
-async fn ready(ready: &Ready, address: SocketAddr, http: &reqwest::Client) -> Result<(), String> {
+async fn ready(ready: &Ready, endpoint: &Endpoint, http: &Http) -> Result<(), String> {
     match ready {
-        Ready::Tcp => match TcpStream::connect(address).await {
+        Ready::Tcp => match endpoint.connect().await {
             Ok(stream) => match stays_open(stream).await {
                 true => Ok(()),
-                false => Err(format!("{address} accepts a connection and closes it")),
+                false => Err(format!("{endpoint} accepts a connection and closes it")),
             },
-            Err(error) => Err(format!("connecting to {address} gave {error}")),
+            Err(error) => Err(error.to_string()),
         },
         Ready::Path(path) => {
-            let url = format!("http://{address}{path}");
-            let got = match http.get(&url).timeout(READY_DEADLINE).send().await {
-                Ok(response) if response.status() == reqwest::StatusCode::OK => return Ok(()),
-                Ok(response) => format!("status {}", response.status()),
-                Err(error) => root_cause(&error),
+            let get = Call::get(path);
+            let got = match timeout(READY_DEADLINE, http.send(&get, endpoint)).await {
+                Ok(Ok(reply)) if reply.status == 200 => return Ok(()),
+                Ok(Ok(reply)) => format!("status {}", reply.status),
+                Ok(Err(NoReply::Unreachable(words))) => return Err(words),
+                Ok(Err(NoReply::Unanswered(words))) => format!("no HTTP response: {words}"),
+                Ok(Err(NoReply::Unsendable(words))) => words,
+                Err(_) => format!("no answer in {} s", READY_DEADLINE.as_secs()),
             };
-            Err(format!("GET {url} should answer 200 and gave {got}"))
+            Err(format!(
+                "GET {endpoint}{path} should answer 200 and gave {got}"
+            ))
         }
     }
 }
 
 /// Whether a connection is more than an engine's, which accepts one for a container where nobody listens yet and then
 /// closes it.
-async fn stays_open(mut stream: TcpStream) -> bool {
+async fn stays_open(mut stream: Stream) -> bool {
     match timeout(CLOSE_PATIENCE, stream.read(&mut [0])).await {
         Ok(Ok(read)) => read > 0,
         Ok(Err(_)) => false,
@@ -428,7 +439,8 @@ impl RedisPair {
     fn of(plan: &Plan) -> Option<Self> {
         let (first, second) = (Part::Redis, Part::SecondRedis);
         Some(Self {
-            spare_url: plan.spare_redis_url.clone()?,
+            first: plan.redis.clone()?,
+            spare: plan.spare_redis.clone()?,
             addresses: [plan.address(first)?, plan.address(second)?],
             among_equals: [
                 plan.address_among_equals(first)?,
@@ -495,18 +507,18 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_is_closed_at_once_is_nobodys_readiness() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let http = reqwest::Client::new();
+        let endpoint = Endpoint::http(listener.local_addr().unwrap());
+        let http = Http::new().unwrap();
         let server = async {
             drop(listener.accept().await.unwrap());
             listener.accept().await.unwrap()
         };
         let client = async {
-            let first = ready(&Ready::Tcp, address, &http).await;
-            (first, ready(&Ready::Tcp, address, &http).await)
+            let first = ready(&Ready::Tcp, &endpoint, &http).await;
+            (first, ready(&Ready::Tcp, &endpoint, &http).await)
         };
         let (_held, (closed, open)) = tokio::join!(server, client);
-        let words = format!("{address} accepts a connection and closes it");
+        let words = format!("{endpoint} accepts a connection and closes it");
         assert_eq!((closed, open), (Err(words), Ok(())));
     }
 }

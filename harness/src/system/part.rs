@@ -130,10 +130,11 @@ impl System {
     }
 
     /// What is known to be in the way of `part`, and the last lines that it printed: for a system that does not come up.
+    /// Nothing of one that somebody else started.
     pub(crate) async fn last_words(&self, part: Part) -> String {
         match self.parts().await {
-            Ok(parts) => parts.last_words(part, &self.log).await,
-            Err(_) => self.log_tail(part),
+            Ok(parts) if self.starts(part) => parts.last_words(part, &self.log).await,
+            _ => self.log_tail(part),
         }
     }
 
@@ -198,6 +199,7 @@ impl Parts {
                     let spawned = self.children.spawn(name, command).await;
                     spawned.map_err(|error| {
                         let path = processes::path(executable, program);
+                        let path = path.display();
                         StartError(format!("failed to run {name}: {path}: {error}"))
                     })?;
                 }

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::children::free_port;
 use super::programs::{Ports, Program, Supply};
 use super::{ORIGIN, Part, Settings, StartError, Stock, engine};
+use crate::endpoint::Endpoint;
 use crate::profile::{Service, Source};
 use crate::proxy::Proxy;
 use crate::standin::{StandIn, StandIns};
@@ -23,12 +24,12 @@ pub(super) struct Plan {
     pub programs: Vec<Program>,
     /// What is started only when a scenario asks for it.
     pub spares: Vec<Program>,
-    /// Redis as this process reaches it.
-    pub redis_url: String,
+    /// Redis as this process reaches it; none where only the profile's command publishes, or nobody.
+    pub redis: Option<Endpoint>,
     /// The spare one.
-    pub spare_redis_url: Option<String>,
-    pub websocket: Option<SocketAddr>,
-    pub gateway: Option<SocketAddr>,
+    pub spare_redis: Option<Endpoint>,
+    pub websocket: Option<Endpoint>,
+    pub gateway: Option<Endpoint>,
     /// Why a part in a container may not find Redis.
     pub caution: Option<String>,
 }
@@ -41,7 +42,7 @@ struct View {
 
 impl Plan {
     /// The system of `stock`, on ports where nobody listens yet.
-    pub async fn new(
+    pub fn new(
         stock: &Stock,
         standins: &StandIns,
         issuer: &Issuer,
@@ -51,20 +52,21 @@ impl Plan {
     ) -> Result<Self, StartError> {
         let profile = stock.profile();
         let run = format!("{}-{}", engine::OWN, uuid::Uuid::new_v4().simple());
-        let redis = |part| redis(part, &profile.redis, stock.supply(part), redis_password);
+        let service = profile.redis.as_ref();
+        let redis = |part| redis(part, service, stock.supply(part), redis_password);
         let (redis, spare_redis) = (redis(Part::Redis)?, redis(Part::SecondRedis)?);
-        let url = |redis: &Program| {
-            let port = redis.ports.outside;
+        let started = |redis: &Program| {
+            let address = (Ipv4Addr::LOCALHOST, redis.ports.outside).into();
             // One that is told no password asks for none.
-            match redis.is_told(redis_password) {
-                true => format!("redis://:{redis_password}@127.0.0.1:{port}"),
-                false => format!("redis://127.0.0.1:{port}"),
-            }
+            let password = redis.is_told(redis_password).then_some(redis_password);
+            Endpoint::redis(address, password)
         };
-        let redis_url = match &redis {
-            Some(redis) => url(redis),
-            None => profile.redis.url().unwrap_or_default().to_owned(),
+        let reached = match &redis {
+            Some(redis) => Some(started(redis)),
+            None => service.and_then(Service::url).cloned(),
         };
+        // Without one, no part is told of one: the profile is checked for that.
+        let redis_url = reached.as_ref().map_or("", Endpoint::url).to_owned();
         let (here, in_container, caution) = match redis_proxy {
             Some(proxy) => {
                 let through = at_port(&redis_url, proxy.port());
@@ -73,7 +75,7 @@ impl Plan {
             }
             None => {
                 let (there, caution) = from_container(&run, redis.as_ref(), &redis_url);
-                (redis_url.clone(), there, caution)
+                (redis_url, there, caution)
             }
         };
         let process = View {
@@ -116,10 +118,10 @@ impl Plan {
         let gateway = program(Part::ApiGateway, &profile.gateway, &settings.gateway)?;
         Ok(Self {
             run,
-            spare_redis_url: spare_redis.as_ref().map(url),
-            redis_url,
-            websocket: address(profile.websocket.as_ref(), websocket.as_ref()).await?,
-            gateway: address(profile.gateway.as_ref(), gateway.as_ref()).await?,
+            spare_redis: spare_redis.as_ref().map(started),
+            redis: reached,
+            websocket: endpoint(profile.websocket.as_ref(), websocket.as_ref()),
+            gateway: endpoint(profile.gateway.as_ref(), gateway.as_ref()),
             programs: [redis, websocket, gateway].into_iter().flatten().collect(),
             spares: [spare_redis, second_websocket]
                 .into_iter()
@@ -127,6 +129,15 @@ impl Plan {
                 .collect(),
             caution,
         })
+    }
+
+    /// Where this process reaches each part that the harness starts.
+    pub fn addresses(&self) -> Vec<(Part, SocketAddr)> {
+        let all = self.programs.iter().chain(&self.spares);
+        let parts = all.map(|program| program.part);
+        parts
+            .filter_map(|part| Some((part, self.address(part)?)))
+            .collect()
     }
 
     /// Where this process reaches `part`, if the harness starts it.
@@ -154,11 +165,11 @@ impl Plan {
 /// The Redis that is to be started; none where somebody else's runs.
 fn redis(
     part: Part,
-    service: &Service,
+    service: Option<&Service>,
     supply: Option<&Supply>,
     password: &str,
 ) -> Result<Option<Program>, StartError> {
-    let Some(supply) = supply else {
+    let (Some(service), Some(supply)) = (service, supply) else {
         return Ok(None);
     };
     let ports = ports(part, &service.source, supply)?;
@@ -237,22 +248,10 @@ fn contract_port(part: Part) -> u16 {
 }
 
 /// Where this process reaches a part: on its port of loopback, or where its url says.
-async fn address(
-    part: Option<&Service>,
-    program: Option<&Program>,
-) -> Result<Option<SocketAddr>, StartError> {
-    if let Some(program) = program {
-        return Ok(Some((Ipv4Addr::LOCALHOST, program.ports.outside).into()));
-    }
-    let Some(authority) = part.and_then(Service::url) else {
-        return Ok(None);
-    };
-    let mut found = tokio::net::lookup_host(authority)
-        .await
-        .map_err(|error| StartError(format!("{authority} has no address: {error}")))?;
-    match found.next() {
-        Some(address) => Ok(Some(address)),
-        None => Err(StartError(format!("{authority} has no address"))),
+fn endpoint(part: Option<&Service>, program: Option<&Program>) -> Option<Endpoint> {
+    match program {
+        Some(program) => Some(Endpoint::loopback(program.ports.outside)),
+        None => part.and_then(Service::url).cloned(),
     }
 }
 

@@ -1,10 +1,12 @@
 //! A part as a child process.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use tokio::process::Command;
 
 use super::programs::{Executable, OwnProgram, Program};
+use crate::profile;
 
 /// How `program` is started from `executable`.
 pub(super) fn command(executable: &Executable, program: &Program) -> Command {
@@ -35,13 +37,13 @@ pub(super) fn own(
     command
 }
 
-/// What is run: a relative path is one from the profile's folder, a bare name is looked for as a shell would.
-pub(super) fn path(executable: &Executable, program: &Program) -> String {
+/// What is run.
+pub(super) fn path(executable: &Executable, program: &Program) -> PathBuf {
     match executable {
-        Executable::Own(own) => own.path.display().to_string(),
-        Executable::Command { folder } => match program.arguments.first() {
-            Some(name) if name.contains('/') => folder.join(name).display().to_string(),
-            name => name.cloned().unwrap_or_default(),
-        },
+        Executable::Own(own) => own.path.clone(),
+        Executable::Command { folder } => {
+            let name = program.arguments.first();
+            profile::program(folder, name.map_or("", String::as_str))
+        }
     }
 }

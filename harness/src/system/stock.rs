@@ -49,7 +49,7 @@ impl Stock {
             say,
         };
         let (redis, websocket, gateway) = tokio::try_join!(
-            workshop.supply(Part::Redis, Some(&profile.redis)),
+            workshop.supply(Part::Redis, profile.redis.as_ref()),
             workshop.supply(Part::WebsocketService, profile.websocket.as_ref()),
             workshop.supply(Part::ApiGateway, profile.gateway.as_ref()),
         )?;
@@ -79,7 +79,7 @@ impl Stock {
     pub fn places(&self) -> String {
         let (mut containers, mut processes, mut elsewhere) = (vec![], vec![], vec![]);
         for (part, service) in [
-            (Part::Redis, Some(&self.profile.redis)),
+            (Part::Redis, self.profile.redis.as_ref()),
             (Part::WebsocketService, self.profile.websocket.as_ref()),
             (Part::ApiGateway, self.profile.gateway.as_ref()),
         ] {

@@ -264,7 +264,7 @@ async fn foreign_origin(stage: Stage) -> Outcome {
     let path = format!("/ws?token={}", stage.token(&teacher));
     let origin = vec![("origin".to_owned(), "https://elsewhere.example".to_owned())];
     let answer = stage
-        .upgrade_at_websocket_service("browser", &path, origin)
+        .upgrade_at_websocket_service("browser", &teacher, &path, origin)
         .await?;
     let Answer::Refused(response) = answer else {
         return Err(Failure::broken(

@@ -1,6 +1,7 @@
 //! Once to each connection, in order, to nobody else.
 
 use harness::fixture::{self, FixtureError, Message};
+use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario};
 use harness::stage::Stage;
 
@@ -55,7 +56,8 @@ pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
             "what is published to one user reaches no other, a moment later either",
             |stage, message| Box::pin(late_stray(stage, message)),
         )
-        .proves(["delivery.own-user-only"]),
+        .proves(["delivery.own-user-only"])
+        .needs([Capability::Bursts]),
         with_message(
             "right-after-101",
             "a message published the moment a client sees 101 reaches it",
@@ -73,7 +75,8 @@ pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
             "a thousand messages in a row arrive in order, each once",
             thousand_in_order,
         )
-        .proves(["delivery.in-order", "delivery.once-per-connection"]),
+        .proves(["delivery.in-order", "delivery.once-per-connection"])
+        .needs([Capability::Bursts]),
         Scenario::new(
             "notifications/delivery/bytes-untouched",
             "the service is a pure router: whatever JSON is published arrives byte for byte",

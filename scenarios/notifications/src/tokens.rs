@@ -1,6 +1,7 @@
 //! Who is refused, and how a browser sees it: the upgrade is accepted and at once closed with 1008 and a JSON reason.
 
 use harness::breach::Breaks;
+use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use harness::token::bad::{BAD, Bad, Flaw};
@@ -37,7 +38,8 @@ pub fn scenarios() -> Vec<Scenario> {
             "a connection whose token expires is closed with 1008 then, and not before",
             expires,
         )
-        .proves(["token.expiry-closes", "close.reason-is-json"]),
+        .proves(["token.expiry-closes", "close.reason-is-json"])
+        .needs([Capability::Bursts]),
     );
     scenarios
 }

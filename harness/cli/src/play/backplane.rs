@@ -17,7 +17,8 @@ impl Backplane {
         let config = redis::AsyncConnectionConfig::new()
             .set_connection_timeout(Some(DEADLINE))
             .set_response_timeout(Some(DEADLINE));
-        let client = redis::Client::open(system.redis_url()).map_err(words)?;
+        let redis = system.redis().ok_or("the system has no Redis")?;
+        let client = redis::Client::open(redis.url()).map_err(words)?;
         let connection = client.get_multiplexed_async_connection_with_config(&config);
         Ok(Self(connection.await.map_err(words)?))
     }

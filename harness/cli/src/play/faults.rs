@@ -137,7 +137,7 @@ impl Playground {
 
     /// The websocket service's connections, as it counts them.
     pub async fn connections(&self) -> Result<Connections, String> {
-        let url = format!("http://{}/healthz/websocket", self.websocket.target());
+        let url = format!("{}/healthz/websocket", self.websocket.target());
         let asked = async {
             self.http
                 .get(&url)
@@ -168,8 +168,8 @@ impl Playground {
     }
 
     async fn accepts(&self) -> bool {
-        let (address, token) = (self.websocket.target(), self.token(PROBE, Kind::Good));
-        let url = format!("ws://{address}/ws?token={token}");
+        let (target, token) = (self.websocket.target(), self.token(PROBE, Kind::Good));
+        let url = format!("ws://{}/ws?token={token}", target.authority());
         let Ok((mut socket, _)) = connect_async(url).await else {
             return false;
         };

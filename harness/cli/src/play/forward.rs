@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use harness::endpoint::{Endpoint, Stream};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -33,7 +33,7 @@ const REST: Duration = Duration::from_millis(50);
 pub struct Forwarder(Arc<Mutex<State>>);
 
 struct State {
-    target: SocketAddr,
+    target: Endpoint,
     /// The connections through it, by number.
     open: BTreeMap<u64, Connection>,
     next: u64,
@@ -51,7 +51,7 @@ pub struct Held(Vec<watch::Sender<bool>>);
 
 impl Forwarder {
     /// Forwards what comes to `door` to `target`.
-    pub fn open(door: Door, target: SocketAddr) -> Self {
+    pub fn open(door: Door, target: Endpoint) -> Self {
         let forwarder = Self(Arc::new(Mutex::new(State {
             target,
             open: BTreeMap::new(),
@@ -63,9 +63,9 @@ impl Forwarder {
         forwarder
     }
 
-    /// Where the part is now.
-    pub fn target(&self) -> SocketAddr {
-        self.lock().target
+    /// Where the part is.
+    pub fn target(&self) -> Endpoint {
+        self.lock().target.clone()
     }
 
     /// Holds what the service sends to the connections that are open as `user`.
@@ -96,9 +96,9 @@ impl Forwarder {
     /// A client of a part that does not run is let go at once.
     async fn connect(self, client: TcpStream) {
         let target = self.target();
-        if let Ok(service) = TcpStream::connect(target).await {
+        if let Ok(service) = target.connect().await {
             // What is small should not wait for more; a socket that refuses is only slower.
-            let _ = client.set_nodelay(true).and(service.set_nodelay(true));
+            let _ = client.set_nodelay(true);
             let number = self.enter();
             // An error ends one connection, and both sides see its end.
             let _ = self.forward(number, client, service).await;
@@ -106,13 +106,13 @@ impl Forwarder {
         }
     }
 
-    async fn forward(&self, number: u64, client: TcpStream, service: TcpStream) -> io::Result<()> {
+    async fn forward(&self, number: u64, client: TcpStream, service: Stream) -> io::Result<()> {
         let held = match self.lock().open.get(&number) {
             Some(connection) => connection.held.subscribe(),
             None => return Ok(()),
         };
         let (from_client, to_client) = client.into_split();
-        let (from_service, to_service) = service.into_split();
+        let (from_service, to_service) = tokio::io::split(service);
         tokio::try_join!(
             self.up(number, from_client, to_service),
             down(from_service, to_client, held),
@@ -125,7 +125,7 @@ impl Forwarder {
         &self,
         number: u64,
         mut client: OwnedReadHalf,
-        mut service: OwnedWriteHalf,
+        mut service: WriteHalf<Stream>,
     ) -> io::Result<()> {
         let mut portion = vec![0; PORTION];
         let mut line = Some(Vec::new());
@@ -185,7 +185,7 @@ impl Drop for Held {
 
 /// What the service sends, while it is not held.
 async fn down(
-    mut service: OwnedReadHalf,
+    mut service: ReadHalf<Stream>,
     mut client: OwnedWriteHalf,
     mut held: watch::Receiver<bool>,
 ) -> io::Result<()> {
@@ -236,7 +236,7 @@ mod tests {
         let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let door = Door::open("a test", 0, "").await.unwrap();
         let port = door.port();
-        let forwarder = Forwarder::open(door, service.local_addr().unwrap());
+        let forwarder = Forwarder::open(door, Endpoint::http(service.local_addr().unwrap()));
         let mut client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let token = Claims::good("anna").sign("a secret");
         let request = format!("GET /ws?token={token} HTTP/1.1\r\n\r\n");
@@ -263,7 +263,7 @@ mod tests {
         let port = door.port();
         let first = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = first.local_addr().unwrap();
-        let _forwarder = Forwarder::open(door, target);
+        let _forwarder = Forwarder::open(door, Endpoint::http(target));
         drop(first);
         let mut refused = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let end = timeout(PATIENCE, refused.read_u8()).await.unwrap();

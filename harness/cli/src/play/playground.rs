@@ -89,14 +89,14 @@ impl Playground {
         notifications: Arc<Notifications>,
         [websocket, gateway]: [Door; 2],
     ) -> Result<Self, StartError> {
-        let address = |part| {
+        let endpoint = |part| {
             system
-                .address(part)
+                .endpoint(part)
                 .map_err(|error| StartError(error.to_string()))
         };
-        let websocket = Forwarder::open(websocket, address(Part::WebsocketService)?);
+        let websocket = Forwarder::open(websocket, endpoint(Part::WebsocketService)?);
         // It lives in its tasks.
-        let _ = Forwarder::open(gateway, address(Part::ApiGateway)?);
+        let _ = Forwarder::open(gateway, endpoint(Part::ApiGateway)?);
         let http = reqwest::Client::builder().no_proxy().build();
         Ok(Self {
             http: http.map_err(|error| StartError(format!("no HTTP client: {error}")))?,

@@ -211,7 +211,7 @@ mod tests {
             Source::Command(command.into())
         );
         assert!(matches!(profile.gateway.unwrap().source, Source::Url(_)));
-        assert!(matches!(profile.redis.source, Source::Url(_)));
+        assert!(matches!(profile.redis.unwrap().source, Source::Url(_)));
         let secret = profile.key.map(|key| match key {
             harness::token::Key::Secret(secret) => secret,
             harness::token::Key::Pem(_) => panic!("a secret"),
