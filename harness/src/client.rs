@@ -579,7 +579,8 @@ impl Seen {
 /// empty or no JSON names none: whether it may be so is in the contract's documents, and audited with every close.
 pub(crate) fn may_mean(reason: &str, error_code: &str) -> bool {
     error_code.is_empty()
-        || serde_json::from_str::<Value>(reason).map_or(true, |json| json["error_code"] == error_code)
+        || serde_json::from_str::<Value>(reason)
+            .map_or(true, |json| json["error_code"] == error_code)
 }
 
 /// Whether the connection itself is gone, and not what came on it wrong.
@@ -600,8 +601,16 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case::named("QUOTA_EXCEEDED", r#"{"error_code":"QUOTA_EXCEEDED","message":"m"}"#, true)]
-    #[case::of_another_close("QUOTA_EXCEEDED", r#"{"error_code":"SLOW_CONSUMER","message":"m"}"#, false)]
+    #[case::named(
+        "QUOTA_EXCEEDED",
+        r#"{"error_code":"QUOTA_EXCEEDED","message":"m"}"#,
+        true
+    )]
+    #[case::of_another_close(
+        "QUOTA_EXCEEDED",
+        r#"{"error_code":"SLOW_CONSUMER","message":"m"}"#,
+        false
+    )]
     #[case::of_none("QUOTA_EXCEEDED", r#"{"message":"m"}"#, false)]
     #[case::empty("QUOTA_EXCEEDED", "", true)]
     #[case::for_the_audit_to_judge("QUOTA_EXCEEDED", "too many", true)]
