@@ -20,9 +20,12 @@ use crate::handshake::Socket;
 use crate::ledger::End;
 use crate::scenario::{Failure, Outcome, ensure};
 
-/// The longest that a wait lasts: what has not come by then counts as not delivered. Nothing waits that long in a system
-/// that keeps the contract.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest that a wait lasts: what has not come by then counts as not delivered. A wait for several things that come
+/// one after the other begins anew with each. Nothing waits that long in a system that keeps the contract.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// The same for what a service does at a time of its own: the contract names neither the interval of its health checks,
+/// nor the pause before it connects to Redis again, nor the gateway's deadlines.
+pub const LONG_PATIENCE: Duration = Duration::from_secs(90);
 
 const REASON: &str = "close.reason-is-json";
 const VISIBLE: &str = "token.refusal-visible";
@@ -50,8 +53,16 @@ type Sink = tokio::sync::Mutex<Option<SplitSink<Socket, Message>>>;
 struct Seen {
     state: Mutex<State>,
     changed: Notify,
+    counts: Arc<Counts>,
+}
+
+/// What all connections of a stage count together.
+#[derive(Default)]
+pub(crate) struct Counts {
     /// How many messages the stage has published.
-    published: Arc<AtomicUsize>,
+    pub published: AtomicUsize,
+    /// How many texts have arrived, fences too.
+    pub arrived: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -79,14 +90,14 @@ impl Client {
         (offered, promised): (usize, usize),
         stream: Socket,
         recorder: Recorder,
-        published: Arc<AtomicUsize>,
+        counts: Arc<Counts>,
         is_fence: impl Fn(&[u8]) -> bool + Send + 'static,
     ) -> Self {
         let (sink, mut stream) = stream.split();
         let seen = Arc::new(Seen {
             state: Mutex::default(),
             changed: Notify::new(),
-            published,
+            counts,
         });
         let sink = Arc::new(Sink::new(Some(sink)));
         let (sees, closes) = (Arc::clone(&seen), Arc::clone(&sink));
@@ -176,7 +187,7 @@ impl Client {
             Some(None) => false,
             None => true,
         };
-        let published = self.0.seen.published.load(Ordering::SeqCst);
+        let published = self.0.seen.published();
         Some(End {
             published: state.over.unwrap_or(published),
             noticed,
@@ -216,10 +227,12 @@ impl Client {
         self.0.recorder.fence();
     }
 
-    /// Waits for a fence that holds `needle`; an error says how the connection ended or that nothing came.
+    /// Waits for a fence that holds `needle`, as long as anything arrives anywhere: a service may serve one connection after
+    /// the other. An error says how the connection ended or that nothing came.
     pub(crate) async fn until_fence(&self, needle: &str) -> Result<(), String> {
         let holds = |text: &Vec<u8>| find(text, needle.as_bytes());
-        self.until(|state| {
+        let arrived = || self.0.seen.counts.arrived.load(Ordering::SeqCst);
+        self.until_arrived(arrived, |state| {
             if state.fences.iter().any(holds) {
                 return Some(Ok(()));
             }
@@ -230,7 +243,7 @@ impl Client {
             }))
         })
         .await
-        .unwrap_or_else(|| Err(format!("it did not arrive in {} s", PATIENCE.as_secs())))
+        .unwrap_or_else(|| Err(format!("nothing arrived for {} s", PATIENCE.as_secs())))
     }
 
     /// Sends a frame.
@@ -279,7 +292,7 @@ impl Client {
         {
             let mut state = self.0.seen.lock();
             (state.closing, state.left) = (true, true);
-            state.over = Some(self.0.seen.published.load(Ordering::SeqCst));
+            state.over = Some(self.0.seen.published());
         }
         self.send(Frame::Close(Some((1000, String::new())))).await?;
         let ended = self.until(|state| state.ended.clone()).await;
@@ -300,8 +313,14 @@ impl Client {
     /// Waits until this many texts have been received, fences not counted.
     pub async fn expect_texts(&self, count: usize) -> Outcome {
         let arrived = |state: &State| state.texts.len() >= count;
+        let progress = || {
+            let state = self.0.seen.lock();
+            state.texts.len() + state.fences.len()
+        };
         let came = self
-            .until(|state| (arrived(state) || state.ended.is_some()).then(|| arrived(state)))
+            .until_arrived(progress, |state| {
+                (arrived(state) || state.ended.is_some()).then(|| arrived(state))
+            })
             .await;
         ensure(came == Some(true), || {
             let ended = self
@@ -317,8 +336,11 @@ impl Client {
 
     /// Waits until the server has pinged this many times.
     pub async fn expect_pings(&self, count: usize) -> Outcome {
+        let progress = || self.0.seen.lock().pings;
         let came = self
-            .until(|state| (state.pings >= count || state.ended.is_some()).then_some(state.pings))
+            .until_arrived(progress, |state| {
+                (state.pings >= count || state.ended.is_some()).then_some(state.pings)
+            })
             .await;
         let pings = came.unwrap_or_else(|| self.0.seen.lock().pings);
         ensure(pings >= count, || {
@@ -366,18 +388,40 @@ impl Client {
     /// Waits for the server to close with `code` and a reason that names `error_code` or nothing, and for the end of the
     /// connection. Returns the reason.
     pub async fn expect_close(&self, code: u16, error_code: &str) -> Outcome<Value> {
+        self.expect_close_within(PATIENCE, code, error_code).await
+    }
+
+    /// The same for a close at a time of the server's own.
+    pub async fn expect_close_in_time(&self, code: u16, error_code: &str) -> Outcome<Value> {
+        self.expect_close_within(LONG_PATIENCE, code, error_code)
+            .await
+    }
+
+    /// Waits for the server to close with `code`, a code with which no reason is owed, and for the end of the connection.
+    pub async fn expect_close_by_code(&self, code: u16) -> Outcome {
+        self.expect_close_within(PATIENCE, code, "").await?;
+        Ok(())
+    }
+
+    async fn expect_close_within(
+        &self,
+        patience: Duration,
+        code: u16,
+        error_code: &str,
+    ) -> Outcome<Value> {
         let name = self.name();
         self.0.seen.lock().closing = true;
-        let ended = self.until(|state| state.ended.clone()).await;
+        let ended = self.until_in(patience, |state| state.ended.clone()).await;
         let close = self.0.seen.lock().close.clone();
         let expected = format!("{name} should be closed with {code} {error_code}");
+        let expected = expected.trim_end();
         ensure(ended.is_some(), || {
             let seen = close
                 .as_ref()
                 .map_or("it is still open".to_owned(), |close| {
                     format!("after the close frame {close:?} the connection stayed open")
                 });
-            format!("{expected}; {seen} after {} s", PATIENCE.as_secs())
+            format!("{expected}; {seen} after {} s", patience.as_secs())
         })?;
         let Some(Some((came, reason))) = close else {
             return Err(Failure::broken(format!(
@@ -417,6 +461,29 @@ impl Client {
 
     /// Waits until `check` finds what it wants; `None` when that takes too long.
     async fn until<T>(&self, check: impl Fn(&State) -> Option<T>) -> Option<T> {
+        self.until_in(PATIENCE, check).await
+    }
+
+    /// The same for what comes bit by bit: patience begins anew as long as `progress` counts more.
+    async fn until_arrived<T>(
+        &self,
+        progress: impl Fn() -> usize,
+        check: impl Fn(&State) -> Option<T>,
+    ) -> Option<T> {
+        loop {
+            let before = progress();
+            let found = self.until_in(PATIENCE, &check).await;
+            if found.is_some() || progress() == before {
+                return found;
+            }
+        }
+    }
+
+    async fn until_in<T>(
+        &self,
+        patience: Duration,
+        check: impl Fn(&State) -> Option<T>,
+    ) -> Option<T> {
         let wait = async {
             loop {
                 let changed = self.0.seen.changed.notified();
@@ -429,7 +496,7 @@ impl Client {
                 changed.await;
             }
         };
-        timeout(PATIENCE, wait).await.ok()
+        timeout(patience, wait).await.ok()
     }
 }
 
@@ -444,11 +511,16 @@ impl Seen {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn published(&self) -> usize {
+        self.counts.published.load(Ordering::SeqCst)
+    }
+
     fn note(&self, message: Message, recorder: &Recorder, is_fence: &impl Fn(&[u8]) -> bool) {
         let mut state = self.lock();
         match message {
             Message::Text(text) => {
                 let bytes = text.as_bytes().to_owned();
+                self.counts.arrived.fetch_add(1, Ordering::SeqCst);
                 if is_fence(&bytes) {
                     state.fences.push(bytes);
                 } else {
@@ -467,9 +539,7 @@ impl Seen {
             Message::Close(frame) => {
                 let close = frame.map(|frame| (frame.code.into(), frame.reason.to_string()));
                 recorder.push(Entry::Received(Frame::Close(close.clone())));
-                state
-                    .over
-                    .get_or_insert(self.published.load(Ordering::SeqCst));
+                state.over.get_or_insert(self.published());
                 state.close = Some(close);
             }
             // Pings come when the server's clock says so, so no flow shows them; the answer is automatic.
@@ -498,19 +568,19 @@ impl Seen {
             }
         };
         recorder.push(Entry::Ended(shown));
-        state
-            .over
-            .get_or_insert(self.published.load(Ordering::SeqCst));
+        state.over.get_or_insert(self.published());
         state.ended = Some(words);
         drop(state);
         self.changed.notify_waiters();
     }
 }
 
-/// Whether a close with `reason` can be the one that is called `error_code`. A reason that is empty or no JSON names none:
-/// whether it may be so is in the contract's documents, and audited with every close.
+/// Whether a close with `reason` can be the one that is called `error_code`; any can where that is empty. A reason that is
+/// empty or no JSON names none: whether it may be so is in the contract's documents, and audited with every close.
 pub(crate) fn may_mean(reason: &str, error_code: &str) -> bool {
-    serde_json::from_str::<Value>(reason).map_or(true, |json| json["error_code"] == error_code)
+    error_code.is_empty()
+        || serde_json::from_str::<Value>(reason)
+            .map_or(true, |json| json["error_code"] == error_code)
 }
 
 /// Whether the connection itself is gone, and not what came on it wrong.
@@ -531,15 +601,25 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case::named(r#"{"error_code":"IDLE_TIMEOUT","message":"m"}"#, true)]
-    #[case::of_another_close(r#"{"error_code":"SERVICE_SHUTDOWN","message":"m"}"#, false)]
-    #[case::of_none(r#"{"message":"m"}"#, false)]
-    #[case::empty("", true)]
-    #[case::for_the_audit_to_judge("going away", true)]
+    #[case::named(
+        "QUOTA_EXCEEDED",
+        r#"{"error_code":"QUOTA_EXCEEDED","message":"m"}"#,
+        true
+    )]
+    #[case::of_another_close(
+        "QUOTA_EXCEEDED",
+        r#"{"error_code":"SLOW_CONSUMER","message":"m"}"#,
+        false
+    )]
+    #[case::of_none("QUOTA_EXCEEDED", r#"{"message":"m"}"#, false)]
+    #[case::empty("QUOTA_EXCEEDED", "", true)]
+    #[case::for_the_audit_to_judge("QUOTA_EXCEEDED", "too many", true)]
+    #[case::any_where_none_is_owed("", r#"{"error_code":"GOING_AWAY"}"#, true)]
     fn a_reason_is_held_against_the_close_that_is_expected(
+        #[case] error_code: &str,
         #[case] reason: &str,
         #[case] means: bool,
     ) {
-        assert_eq!(may_mean(reason, "IDLE_TIMEOUT"), means);
+        assert_eq!(may_mean(reason, error_code), means);
     }
 }

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::client::PATIENCE;
+use crate::client::LONG_PATIENCE;
 use crate::endpoint::{Endpoint, Stream};
 use crate::error_shape::ErrorShape;
 use crate::flow::{Body, Entry, Recorder, Request, Response};
@@ -85,7 +85,7 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
         .connect()
         .await
         .map_err(|error| Failure::System(error.to_string()))?;
-    match timeout(PATIENCE, answer(stream, request, &key)).await {
+    match timeout(LONG_PATIENCE, answer(stream, request, &key)).await {
         Ok(Ok(answer)) => {
             let answer = answer.translated(&handshake.errors);
             recorder.push(Entry::Response(match &answer {
@@ -109,7 +109,7 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
         Err(_) => Err(Failure::broken(format!(
             "no answer to the upgrade of {} in {} s",
             handshake.path,
-            PATIENCE.as_secs()
+            LONG_PATIENCE.as_secs()
         ))),
     }
 }
@@ -237,7 +237,7 @@ mod tests {
             stream.write_all(head).await.unwrap();
             sleep(Duration::from_millis(20)).await;
             stream.write_all(b"{}").await.unwrap();
-            sleep(PATIENCE).await;
+            sleep(LONG_PATIENCE).await;
         });
         let handshake = Handshake {
             endpoint: Endpoint::http(address),

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::client::PATIENCE;
+use crate::client::LONG_PATIENCE;
 use crate::endpoint::Endpoint;
 use crate::fixture::Part;
 use crate::flow::{self, Body};
@@ -86,7 +86,7 @@ impl Call {
     /// Sends the request to `endpoint` and reads the whole answer.
     pub async fn send(&self, http: &Http, endpoint: &Endpoint) -> Outcome<Reply> {
         let name = format!("{} {}", self.method, self.path);
-        match timeout(PATIENCE, http.send(self, endpoint)).await {
+        match timeout(LONG_PATIENCE, http.send(self, endpoint)).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(NoReply::Unreachable(words))) => Err(Failure::System(words)),
             Ok(Err(NoReply::Unanswered(words))) => {
@@ -94,7 +94,7 @@ impl Call {
             }
             Ok(Err(NoReply::Unsendable(words))) => Err(Failure::Bug(format!("{name}: {words}"))),
             Err(_) => {
-                let seconds = PATIENCE.as_secs();
+                let seconds = LONG_PATIENCE.as_secs();
                 let words = format!("no whole answer to {name} in {seconds} s");
                 Err(Failure::broken(words))
             }

@@ -5,7 +5,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::breach::Breaks;
-use crate::client::{PATIENCE, may_mean};
+use crate::client::{LONG_PATIENCE, PATIENCE, may_mean};
 use crate::endpoint::Stream;
 use crate::flow::{Body, Entry, Frame, Recorder, Request, Response};
 use crate::handshake::Handshake;
@@ -71,7 +71,7 @@ impl RawClient {
             }
             Ok((stream, head))
         };
-        let (stream, head) = timeout(PATIENCE, shake)
+        let (stream, head) = timeout(LONG_PATIENCE, shake)
             .await
             .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
             .map_err(no_upgrade)?;
@@ -105,7 +105,7 @@ impl RawClient {
             stream.flush().await?;
             stream.reset_on_drop()
         };
-        let asked = timeout(PATIENCE, ask).await;
+        let asked = timeout(LONG_PATIENCE, ask).await;
         asked
             .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
             .map_err(|error| Failure::System(format!("{endpoint} takes no request: {error}")))
@@ -156,6 +156,7 @@ impl RawClient {
     /// or nothing.
     pub async fn expect_close(&mut self, code: u16, error_code: &str) -> Outcome<Farewell> {
         let expected = format!("{} should be closed with {code} {error_code}", self.name);
+        let expected = expected.trim_end();
         let mut farewell = Farewell::default();
         self.note("it reads, and answers nothing");
         // Pings alone are no reason to wait for longer.
@@ -209,6 +210,11 @@ impl RawClient {
         })
         .breaks("close.reason-is-json")?;
         Ok(farewell)
+    }
+
+    /// The same for a code with which no reason is owed.
+    pub async fn expect_close_by_code(&mut self, code: u16) -> Outcome<Farewell> {
+        self.expect_close(code, "").await
     }
 
     /// Reads the next message, without answering: it should be `text`, in one frame.

@@ -16,7 +16,7 @@ pub use traffic::Traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use contract::Rules;
@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use crate::audit::Audit;
 use crate::backplane::{Backplane, Publication};
-use crate::client::Client;
+use crate::client::{Client, Counts};
 use crate::endpoint::Endpoint;
 use crate::error_shape::ErrorShape;
 use crate::fixture::Message;
@@ -67,8 +67,8 @@ struct Inner {
     lines: Lines,
     mark: String,
     saboteur: Option<Saboteur>,
-    /// How many messages are in the ledger, for clients to read without the state.
-    published: Arc<AtomicUsize>,
+    /// How many messages are in the ledger, and what of everything has arrived, without the state.
+    counts: Arc<Counts>,
     state: Mutex<State>,
     /// Held by whoever publishes, where messages do not keep their order by themselves.
     publishing: tokio::sync::Mutex<()>,
@@ -164,7 +164,7 @@ impl Stage {
             lines,
             mark,
             saboteur,
-            published: Arc::default(),
+            counts: Arc::default(),
             state: Mutex::new(state),
             publishing: tokio::sync::Mutex::default(),
         }))
@@ -323,7 +323,7 @@ impl Stage {
         let bytes = bytes(state.ledger.len() + 1);
         let number = state.ledger.publish(&user.name, kind, &bytes, telling);
         state.on_their_way.insert(number);
-        self.0.published.store(number, Ordering::SeqCst);
+        self.0.counts.published.store(number, Ordering::SeqCst);
         (number, (self.0.system.channel(&user.id), bytes))
     }
 

@@ -13,8 +13,9 @@ const { WebSocketServer } = require('ws');
 const MESSAGE_LIMIT = 64 * 1024;
 const BUFFER_LIMIT = 4 * 1024 * 1024;
 const REASON_LIMIT = 123;
-const HEARTBEAT_INTERVAL = 5000;
-const HEARTBEAT_TIMEOUT = 3000;
+const HEARTBEAT_INTERVAL = 1000;
+/** How many heartbeats in a row may be missed. They are counted, so that a busy moment of this process is one at most. */
+const HEARTBEATS_MISSED = 3;
 const REDIS_TIMEOUT = 2000;
 const STARTED = process.hrtime.bigint();
 
@@ -144,11 +145,13 @@ function checkToken(token) {
     }
   }
   if (claims === null || typeof claims !== 'object') throw new Refused('bad token');
-  const { sub, exp, aud, iss } = claims;
+  const { sub, exp, nbf, aud, iss } = claims;
   if (typeof sub !== 'string' || (sub === '' && !defect('accept-empty-sub'))) throw new Refused('no user');
   if (typeof exp !== 'number') throw new Refused('no expiry');
   const leeway = defect('accept-just-expired') ? 60 : 0;
   if (exp + leeway <= Date.now() / 1000 && !defect('accept-expired')) throw new Refused('expired');
+  const early = nbf !== undefined && !(nbf <= Date.now() / 1000);
+  if (early && !defect('accept-not-yet-valid')) throw new Refused('not valid yet');
   const forUs = [aud].flat().includes(config.audience);
   if (!forUs && !defect('accept-wrong-audience')) throw new Refused('bad audience');
   if (iss !== config.issuer) throw new Refused('bad issuer');
@@ -262,6 +265,7 @@ const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const kept = new Map();
 
 function deliver(user, data) {
+  backplane.missed = 0;
   try {
     strict.decode(data);
   } catch {
@@ -286,6 +290,7 @@ const quiet = () => {};
 /** One connection with the subscriptions of all users. A lost one is never reused: what was published meanwhile is gone. */
 const backplane = {
   subscriber: null,
+  missed: 0,
   subscribed: new Set(),
   turns: new Map(),
 
@@ -351,17 +356,20 @@ const backplane = {
       const connected = async () => {
         await within(REDIS_TIMEOUT, Promise.all([subscriber.connect(), asker.connect()]));
         const channel = `${config.prefix}-heartbeat:${crypto.randomUUID()}`;
-        let heard = Date.now();
-        await within(REDIS_TIMEOUT, subscriber.subscribe(channel, () => (heard = Date.now())));
+        await within(REDIS_TIMEOUT, subscriber.subscribe(channel, () => (this.missed = 0)));
+        const isMaster = async () => (await within(REDIS_TIMEOUT, asker.sendCommand(['ROLE'])))[0] === 'master';
+        if (!(await isMaster()) && !defect('serves-a-replica')) throw new Error('a replica');
+        this.missed = 0;
         this.subscriber = subscriber;
         log('info', 'subscribed in Redis');
         const heartbeat = setInterval(() => {
-          if (Date.now() - heard > HEARTBEAT_INTERVAL + HEARTBEAT_TIMEOUT) {
-            reject(new Error('no heartbeat'));
-          }
           if (this.subscriber !== subscriber) return clearInterval(heartbeat);
+          this.missed += 1;
+          if (this.missed > HEARTBEATS_MISSED && !defect('waits-for-a-hung-redis')) reject(new Error('no heartbeat'));
           asker.publish(channel, '').catch(quiet);
-        }, HEARTBEAT_INTERVAL / 2);
+          // What is published at the new master does not come here.
+          isMaster().then((master) => master || defect('serves-a-replica') || reject(new Error('a replica')), quiet);
+        }, HEARTBEAT_INTERVAL);
         heartbeat.unref();
       };
       connected().catch(reject);

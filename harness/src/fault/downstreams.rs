@@ -3,7 +3,7 @@
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use crate::client::PATIENCE;
+use crate::client::LONG_PATIENCE;
 use crate::fixture::Service;
 use crate::flow::{Actor, Body, Entry, Response};
 use crate::http::{Call, owned, shown_headers};
@@ -67,8 +67,8 @@ impl Stage {
                 format!("{what} came to an end that it does not have")
             })
         };
-        timeout(PATIENCE, read).await.unwrap_or_else(|_| {
-            let seconds = PATIENCE.as_secs();
+        timeout(LONG_PATIENCE, read).await.unwrap_or_else(|_| {
+            let seconds = LONG_PATIENCE.as_secs();
             let words = format!("{what} should be broken off; it goes on after {seconds} s");
             Err(Failure::broken(words))
         })?;

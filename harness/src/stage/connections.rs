@@ -291,10 +291,10 @@ impl Stage {
         stream: Socket,
         recorder: Recorder,
     ) -> Client {
-        let (id, published) = (user.id.clone(), Arc::clone(&self.0.published));
+        let (id, counts) = (user.id.clone(), Arc::clone(&self.0.counts));
         let is_fence = move |bytes: &[u8]| fence_of(&id, bytes);
         Client::start(
-            name, &user.name, promise, stream, recorder, published, is_fence,
+            name, &user.name, promise, stream, recorder, counts, is_fence,
         )
     }
 }

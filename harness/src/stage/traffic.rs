@@ -14,15 +14,17 @@ use super::{Stage, User};
 use crate::client::Client;
 use crate::flow::{Actor, Entry};
 use crate::ledger::{Published, Telling};
-use crate::scenario::{Failure, Outcome};
+use crate::scenario::{Failure, Outcome, ensure};
 
 /// How long nothing is published after a message to each user: a pace that leaves a small machine something to do besides.
 const PAUSE: Duration = Duration::from_millis(2);
 /// How many messages of a burst are on their way to Redis at once.
 const PORTION: usize = 1000;
-/// How many bytes of long messages are published at most: more than queues and the kernel's buffers hold of what is not
-/// read.
-const MOST: usize = 256 << 20;
+/// How many long messages are published to each user between two looks at what they do.
+const AT_ONCE: usize = 8;
+/// How many bytes of long messages are published to one user at most: more than a queue and the kernel's buffers hold of
+/// what is not read.
+const MOST: usize = 32 << 20;
 /// What numbered messages look like, for flows.
 const FORM: &str = r#"{"event":"numbered","data":{"number":…}}"#;
 
@@ -43,27 +45,12 @@ impl Stage {
             "publishes numbered messages to {}, one after the other: {FORM}",
             names(&users)
         ));
-        self.publish_until_stopped(users, "", usize::MAX)
-    }
-
-    /// The same to each of `users`, in messages of `length` bytes and more, until a good deal more than any queue holds.
-    pub fn flood(&self, users: &[User], length: usize) -> Traffic {
-        self.backend_notes(&format!(
-            "publishes long numbered messages to {}, as many as it takes",
-            names(users)
-        ));
-        self.publish_until_stopped(users.to_vec(), &"x".repeat(length), MOST)
-    }
-
-    fn publish_until_stopped(&self, users: Vec<User>, filler: &str, most: usize) -> Traffic {
         let stopped = Arc::new(AtomicBool::new(false));
-        let (stage, stop, filler) = (self.clone(), Arc::clone(&stopped), filler.to_owned());
+        let (stage, stop) = (self.clone(), Arc::clone(&stopped));
         let task = tokio::spawn(async move {
-            let mut bytes: usize = 0;
-            while !stop.load(Ordering::SeqCst) && bytes < most {
+            while !stop.load(Ordering::SeqCst) {
                 // A Redis that takes nothing is what some scenarios are about: those messages are in doubt.
-                let _ = stage.publish_numbered(&users, &filler).await;
-                bytes += users.len() * filler.len();
+                let _ = stage.publish_numbered(&users, "").await;
                 sleep(PAUSE).await;
             }
         });
@@ -72,6 +59,36 @@ impl Stage {
             stopped,
             task,
         }
+    }
+
+    /// Publishes numbered messages of `length` bytes and more to each of `users`, until the websocket service's metric
+    /// `name`, one without labels, is `value`.
+    pub async fn flood_until(
+        &self,
+        users: &[User],
+        length: usize,
+        name: &str,
+        value: u32,
+    ) -> Outcome {
+        self.backend_notes(&format!(
+            "publishes long numbered messages to {}, as many as it takes",
+            names(users)
+        ));
+        let filler = "x".repeat(length);
+        let mut bytes = 0;
+        while self.metric(name).await? != f64::from(value) {
+            ensure(bytes < MOST, || {
+                format!(
+                    "{name} is not {value} after {bytes} bytes to each of {}",
+                    names(users)
+                )
+            })?;
+            self.publish_numbered(&[users; AT_ONCE].concat(), &filler)
+                .await?;
+            bytes += AT_ONCE * length;
+        }
+        self.operator_notes(&format!("reads /metrics until {name} is {value}"));
+        Ok(())
     }
 
     /// Publishes `each` numbered messages to each of `users`, by turns and without a pause.
@@ -165,8 +182,8 @@ fn names(users: &[User]) -> String {
     let alike = users.chunk_by(|a, b| a.crowd.is_some() && a.crowd == b.crowd);
     let names: Vec<String> = alike
         .map(|users| match &users[0].crowd {
-            Some(crowd) => format!("{} users called {crowd}", users.len()),
-            None => users[0].name.clone(),
+            Some(crowd) if users.len() > 1 => format!("{} users called {crowd}", users.len()),
+            crowd => crowd.as_ref().unwrap_or(&users[0].name).clone(),
         })
         .collect();
     names.join(" and ")

@@ -16,7 +16,7 @@ const READERS: usize = 100;
 /// The limits of a client that reads too slowly: small, so that they are reached soon.
 const QUEUE: usize = 64 * 1024;
 /// How long its messages are, and how many bytes of them it reads in a second.
-const LENGTH: usize = 10_000;
+const LENGTH: usize = 4_000;
 const SLOWLY: usize = 20_000;
 
 pub fn scenarios() -> Vec<Scenario> {
@@ -114,13 +114,12 @@ async fn slow_readers(stage: Stage, slow: usize) -> Outcome {
 
     network.throttle(SLOWLY);
     let traffic = stage.traffic(&quick.iter().collect::<Vec<_>>());
-    let flood = stage.flood(&slow, LENGTH);
-    stage.until_metric(GAUGE, reading.len() as u32).await?;
+    let left = reading.len() as u32;
+    stage.flood_until(&slow, LENGTH, GAUGE, left).await?;
     network.resume();
     for client in &lagging {
         client.expect_close(1013, "SLOW_CONSUMER").await?;
     }
-    flood.stop().await?;
     for client in &reading {
         client.expect_texts(1).await?;
     }

@@ -2,7 +2,7 @@
 
 use harness::breach::Breaks;
 use harness::fixture::Service;
-use harness::http::Call;
+use harness::http::{Call, Reply};
 use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::{Stage, User};
@@ -15,15 +15,26 @@ pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::new(
             "resilience/downstreams/aggregator-in-trouble",
-            "a result aggregator that begins or ends its answer too late is a 504, one without an end a 502, and one that is gone a 503",
+            "a result aggregator that begins or ends its answer too late is a 504, and one that is gone a 503",
             aggregator_in_trouble,
         )
         .proves([
             "status.downstream-timeout",
-            "status.downstream-endless",
             "status.downstream-unreachable",
             "errors.one-shape",
         ])
+        .needs([Capability::Gateway])
+        .on_own_system(
+            Settings::default()
+                .gateway("API_GATEWAY_FIRST_BYTE_TIMEOUT", "1")
+                .gateway("API_GATEWAY_BODY_TIMEOUT", "1"),
+        ),
+        Scenario::new(
+            "resilience/downstreams/aggregator-without-an-end",
+            "an answer of the result aggregator that has no end holds neither the request nor the gateway's shutdown",
+            aggregator_without_an_end,
+        )
+        .proves(["status.downstream-endless", "gateway.shutdown"])
         .needs([Capability::Gateway])
         .on_own_system(
             Settings::default()
@@ -58,12 +69,6 @@ async fn aggregator_in_trouble(stage: Stage) -> Outcome {
             TIMEOUT,
         ),
         (
-            Trouble::Endless,
-            "begins an answer that has no end",
-            502,
-            "status.downstream-endless",
-        ),
-        (
             Trouble::Gone,
             "is gone",
             503,
@@ -78,15 +83,39 @@ async fn aggregator_in_trouble(stage: Stage) -> Outcome {
             format!("an aggregator that is {trouble:?} should be a {expected}; it is a {got}")
         })
         .breaks(promise)?;
-        let error = &reply.json()?["error"];
-        for member in ["code", "message", "correlation_id", "service", "timestamp"] {
-            ensure(error[member].is_string(), || {
-                format!("the error has no {member}: {error}")
-            })
-            .breaks("errors.one-shape")?;
-        }
+        in_the_one_shape(&reply)?;
     }
     Ok(())
+}
+
+async fn aggregator_without_an_end(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let batch = stage.id("batch");
+    let status = get(&stage, &teacher, format!("/v1/batches/{batch}/status"));
+    stage
+        .stand_in_fails(Service::Aggregator, Trouble::Endless)
+        .await?;
+    // Whether the length or the time is found to be too much first is the gateway's own affair.
+    let reply = stage.call_unseen(&status).await?;
+    ensure([502, 504].contains(&reply.status), || {
+        let got = reply.status;
+        format!("an answer without an end should be a 502 or a 504; it is a {got}")
+    })?;
+    in_the_one_shape(&reply)?;
+    stage.note("teacher", "asks for the batch's status and gets 502 or 504");
+    stage.terminate(Part::ApiGateway).await?;
+    stage.expect_goodbye(Part::ApiGateway).await
+}
+
+fn in_the_one_shape(reply: &Reply) -> Outcome {
+    let error = &reply.json()?["error"];
+    let members = ["code", "message", "correlation_id", "service", "timestamp"];
+    let missing = members.iter().find(|member| !error[**member].is_string());
+    ensure(missing.is_none(), || {
+        let member = missing.copied().unwrap_or_default();
+        format!("the error has no {member}: {error}")
+    })
+    .breaks("errors.one-shape")
 }
 
 async fn class_management_in_trouble(stage: Stage) -> Outcome {

@@ -12,6 +12,8 @@ use harness::system::{Part, Settings};
 /// How many messages a client has when something happens to it: enough to be in the middle of them.
 const SOME: usize = 20;
 const ANEW: &str = "service.starts-anew";
+/// The default of `WEBSOCKET_MAX_CONNECTIONS_PER_USER` (contract, Connection limit).
+const LIMIT: usize = 5;
 const FIRST: Part = Part::WebsocketService;
 const SECOND: Part = Part::SecondWebsocketService;
 
@@ -19,7 +21,7 @@ pub fn scenarios() -> Vec<Scenario> {
     [
         Scenario::new(
             "resilience/service/killed",
-            "clients of a service that is killed see it at once, and one that starts in its place serves them",
+            "clients of a service that is killed see it at once, and one that starts in its place has room for all of them",
             killed,
         )
         .proves(["service.killed-is-seen", ANEW]),
@@ -40,8 +42,9 @@ pub fn scenarios() -> Vec<Scenario> {
 
 async fn killed(stage: Stage) -> Outcome {
     let (teacher, colleague) = (stage.user("teacher"), stage.user("colleague"));
-    let users = [&teacher, &teacher, &colleague];
-    let connected = try_join_all(users.map(|user| stage.connect(user))).await?;
+    let mut users = vec![&teacher; LIMIT];
+    users.push(&colleague);
+    let connected = try_join_all(users.iter().map(|user| stage.connect(user))).await?;
     let traffic = stage.traffic(&[&teacher, &colleague]);
     for client in &connected {
         client.expect_texts(SOME).await?;
