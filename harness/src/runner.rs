@@ -9,14 +9,14 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::breach::Breach;
-use crate::client::{Client, LONG_PATIENCE};
+use crate::client::{Client, LONG_PATIENCE, PATIENCE};
 use crate::comparison::noticed::noticed;
 use crate::endpoint::Endpoint;
 use crate::profile::{Capability, Profile};
 use crate::saboteur::{self, Between, Sabotage};
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
-use crate::stage::{Lines, Stage};
+use crate::stage::{Lines, Stage, User};
 use crate::system::{Part, Run, Runtime, Settings, StartError, Stock, System};
 use crate::token::ADVICE;
 use crate::verdict::{Broken, Verdict};
@@ -323,7 +323,7 @@ pub(crate) async fn until_accepting(
     loop {
         let stage = Stage::new(Arc::clone(system), lines.clone());
         let probe = stage.user("probe");
-        let served = match stage.connect_at(endpoint, &probe).await {
+        let served = match connected(&stage, endpoint, &probe).await {
             Ok(client) => {
                 // How it went shows in the end of the connection alone.
                 let _ = stage.settle().await;
@@ -356,6 +356,19 @@ pub(crate) async fn until_accepting(
         }
         sleep(ACCEPT_INTERVAL).await;
     }
+}
+
+/// A connection of `user`. A service that runs already has no time to answer in but that of every other wait: what never
+/// answers is something else.
+async fn connected(stage: &Stage, endpoint: &Endpoint, user: &User) -> Outcome<Client> {
+    let connecting = stage.connect_at(endpoint, user);
+    if stage.system().starts(Part::WebsocketService) {
+        return connecting.await;
+    }
+    timeout(PATIENCE, connecting).await.unwrap_or_else(|_| {
+        let words = format!("no answer to the upgrade in {} s", PATIENCE.as_secs());
+        Err(Failure::broken(words))
+    })
 }
 
 /// Why a service that ends a good connection at once is no system to play scenarios on.
