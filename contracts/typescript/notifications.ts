@@ -1006,7 +1006,9 @@ export interface SlowConsumerReason {
   correlation_id?: string;
 }
 
-/** The reason of a close with 1001, where there is one. */
+/**
+ * The reason of a close with 1001 where the service itself gives one; a library may close first, with words of its own.
+ */
 export interface GoingAwayReason {
   /** The word that a program decides by. */
   error_code: "SERVICE_SHUTDOWN" | "IDLE_TIMEOUT";
@@ -1016,7 +1018,10 @@ export interface GoingAwayReason {
   correlation_id?: string;
 }
 
-/** The reason of a close with 1002, 1007 or 1009, where there is one. */
+/**
+ * The reason of a close with 1002, 1007 or 1009 where the service itself gives one; a library may close first, with
+ * words of its own.
+ */
 export interface ClientErrorReason {
   /** The word that a program decides by. */
   error_code: "PROTOCOL_ERROR" | "INVALID_PAYLOAD" | "MESSAGE_TOO_BIG";

@@ -11,6 +11,7 @@ use crate::breach::Breach;
 /// One stage's account.
 pub struct Audit {
     rules: &'static Rules,
+    own_words: bool,
     violations: Vec<Breach>,
     exercised: Exercised,
 }
@@ -88,10 +89,11 @@ impl Exercised {
 }
 
 impl Audit {
-    /// An account of nothing yet.
-    pub fn new(rules: &'static Rules) -> Self {
+    /// An account of nothing yet. Services of somebody else's may have `own_words` for errors.
+    pub fn new(rules: &'static Rules, own_words: bool) -> Self {
         Self {
             rules,
+            own_words,
             violations: Vec::new(),
             exercised: Exercised::default(),
         }
@@ -131,7 +133,14 @@ impl Audit {
     /// A call of `service` and its answer.
     pub fn called(&mut self, service: Service, call: &Call<'_>, reply: &Reply<'_>) {
         let place = format!("{} {}", call.method, call.path);
-        let found = self.rules.response(service, call, reply);
+        let mut found = self.rules.response(service, call, reply);
+        if self.own_words {
+            let body = serde_json::from_slice(reply.body).unwrap_or_default();
+            found.retain(|violation| match &violation.about {
+                About::Exchange => !is_mistake(reply.status),
+                _ => !names_otherwise(&violation.pointer, &body),
+            });
+        }
         let promise = match service {
             Service::Gateway if reply.status >= 400 => Some("errors.one-shape"),
             _ => self.rules.promise_of_answer(service, call),
@@ -199,4 +208,15 @@ pub(crate) fn header_promises(name: &str) -> &'static [&'static str] {
         name if name.starts_with("access-control-") => &["cors.configured-origins"],
         _ => &[],
     }
+}
+
+/// Whether `status` is one of those that tell a client that its request is wrong in itself: which of them is seldom fixed.
+pub(crate) fn is_mistake(status: u16) -> bool {
+    [400, 404, 405, 415, 422].contains(&status)
+}
+
+/// Whether `pointer` is a place of an error where a gateway of somebody else's has words of its own, and `body` has a word there.
+pub(crate) fn names_otherwise(pointer: &str, body: &Value) -> bool {
+    let word = || body.pointer(pointer).and_then(Value::as_str);
+    matches!(pointer, "/error/code" | "/error/service") && word().is_some_and(|w| !w.is_empty())
 }

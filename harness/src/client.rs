@@ -305,7 +305,7 @@ impl Client {
             )
         })?;
         // RFC 6455, section 5.5.1: the answer to a close frame typically echoes its code.
-        ensure(matches!(code, Some(Some((1000, _)))), || {
+        ensure(matches!(code, Some(None | Some((1000, _)))), || {
             format!("{} closed with 1000 and was answered {code:?}", self.name())
         })
     }

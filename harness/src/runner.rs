@@ -22,7 +22,7 @@ use crate::token::ADVICE;
 use crate::verdict::{Broken, Verdict};
 
 /// The longest that one scenario may take: one that hangs does not hold up the run.
-const SCENARIO_DEADLINE: Duration = Duration::from_secs(240);
+const SCENARIO_DEADLINE: Duration = Duration::from_secs(300);
 
 /// How many scenarios on systems of their own are played at the same time: starting one keeps a small machine busy.
 pub const OWN_AT_ONCE: usize = 3;

@@ -64,21 +64,38 @@ impl Stage {
         Ok(())
     }
 
-    /// Makes the former master a replica of the new one.
+    /// Makes the former master a replica of the new one, as Redis Sentinel does: everybody who is connected to it is thrown
+    /// out in the same moment.
     pub async fn demote_master(&self) -> Outcome {
-        self.operator_notes("makes the former master a replica of the new one");
+        self.operator_notes(
+            "makes the former master a replica of the new one, and throws out its clients",
+        );
         let (host, port) = self.pair()?.among_equals[1].clone();
-        self.make_replica(Server::First, &host, port).await
+        let mut replica = self.server(Server::First).await?;
+        self.let_replicate(&mut replica).await?;
+        let mut commands = redis::pipe();
+        commands.atomic().cmd("REPLICAOF").arg(host).arg(port);
+        for kind in ["normal", "pubsub"] {
+            commands.cmd("CLIENT").arg("KILL").arg("TYPE").arg(kind);
+        }
+        let told = commands.exec_async(&mut replica).await;
+        told.map_err(trouble)
     }
 
     async fn make_replica(&self, server: Server, host: &str, port: u16) -> Outcome {
         let mut replica = self.server(server).await?;
+        self.let_replicate(&mut replica).await?;
+        tell(&mut replica, cmd("REPLICAOF").arg(host).arg(port)).await
+    }
+
+    /// Lets `replica` copy from a master that asks for a password.
+    async fn let_replicate(&self, replica: &mut MultiplexedConnection) -> Outcome {
         // One that asks for no password refuses any.
         if self.pair()?.spare.url().contains('@') {
             let password = self.system().redis_password.as_str();
-            configure(&mut replica, &[("masterauth", password)]).await?;
+            configure(replica, &[("masterauth", password)]).await?;
         }
-        tell(&mut replica, cmd("REPLICAOF").arg(host).arg(port)).await
+        Ok(())
     }
 
     /// A connection to one of the two, as soon as it answers.

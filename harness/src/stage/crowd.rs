@@ -1,5 +1,6 @@
 //! Many users who all do the same: their connections share a lane in the flow as long as they are alike.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -7,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, sleep};
 
 use super::{Stage, User};
-use crate::client::{Client, PATIENCE};
+use crate::client::{Client, LONG_PATIENCE};
 use crate::fault::Link;
 use crate::flow::{Frame, Recorder};
 use crate::raw_client::RawClient;
@@ -15,10 +16,9 @@ use crate::scenario::{Failure, Outcome};
 
 /// How many do the same at the same time, where they need not all.
 const AT_ONCE: usize = 100;
-/// How many times as long as a wait for one is waited for all.
-const FOR_ALL: u32 = 3;
-/// How long a client that is not served waits before it tries again.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long a client that is not served waits before it tries again: longer each time, as the contract tells clients.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 impl Stage {
     /// The users `name-1`, `name-2` … `name-{size}`. The flow calls each of them `name`.
@@ -52,7 +52,14 @@ impl Stage {
         self.operator_notes(&format!(
             "{count} clients connect again, all at once, each until it is served"
         ));
-        try_join_all(users.iter().map(|user| self.connect_until_served(user))).await
+        // Whoever is served is a reason to wait for the others.
+        let last = Mutex::new(Instant::now());
+        try_join_all(
+            users
+                .iter()
+                .map(|user| self.connect_until_served(user, &last)),
+        )
+        .await
     }
 
     /// Connects as `users`, by turns and `times` in all, and resets each connection: half of them once they are upgraded,
@@ -81,8 +88,9 @@ impl Stage {
         client.reset()
     }
 
-    async fn connect_until_served(&self, user: &User) -> Outcome<Client> {
-        let deadline = Instant::now() + FOR_ALL * PATIENCE;
+    async fn connect_until_served(&self, user: &User, last: &Mutex<Instant>) -> Outcome<Client> {
+        let last = || last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pause = FIRST_PAUSE;
         loop {
             let refused = match self.connect_unseen(user).await {
                 Ok((client, lane)) => {
@@ -90,6 +98,7 @@ impl Stage {
                     let sent = client.send(Frame::Ping(Vec::new())).await.is_ok();
                     if sent && client.is_served(b"").await {
                         self.see(&client, user, lane);
+                        *last() = Instant::now();
                         return Ok(client);
                     }
                     let ended = client.ended().unwrap_or_default();
@@ -97,10 +106,11 @@ impl Stage {
                 }
                 Err(failure) => failure,
             };
-            if Instant::now() > deadline {
+            if last().elapsed() > LONG_PATIENCE {
                 return Err(refused);
             }
-            sleep(PAUSE).await;
+            sleep(pause).await;
+            pause = LONGEST_PAUSE.min(2 * pause);
         }
     }
 }

@@ -24,15 +24,10 @@ impl Stage {
     /// service lets stray from the first user's path to another's had the whole first round to arrive.
     pub async fn settle(&self) -> Outcome {
         let clients = self.lock().clients.clone();
-        let open: Vec<Client> = clients
-            .iter()
-            .filter(|client| client.is_open())
-            .cloned()
-            .collect();
+        let open = self.open_clients();
         let mut lost = Vec::new();
         for _round in 0..2 {
-            lost.clear();
-            self.fence_round(&open, &mut lost).await?;
+            lost = self.have_arrived(&open).await?;
             if !lost.is_empty() {
                 break;
             }
@@ -198,8 +193,25 @@ impl Stage {
         state.audit.exercised().clone()
     }
 
-    /// One marked message to each connected user, and its arrival at each of their connections.
-    async fn fence_round(&self, open: &[Client], lost: &mut Vec<Breach>) -> Outcome {
+    /// The connections that nobody has begun to close.
+    pub(super) fn open_clients(&self) -> Vec<Client> {
+        let state = self.lock();
+        let open = state.clients.iter().filter(|client| client.is_open());
+        open.cloned().collect()
+    }
+
+    /// Waits until `client`, whose token may be taken or refused, is served; or is refused as any bad token is.
+    pub async fn expect_service_or_refusal(&self, client: &Client) -> Outcome {
+        let served = self.have_arrived(std::slice::from_ref(client)).await?;
+        if served.is_empty() {
+            return Ok(());
+        }
+        client.expect_refusal().await.map(|_| ())
+    }
+
+    /// One marked message to each user of `open`, and its arrival at each of those connections; says where it did not
+    /// arrive.
+    pub(super) async fn have_arrived(&self, open: &[Client]) -> Outcome<Vec<Breach>> {
         let mut nonces = BTreeMap::new();
         let mut publications = Vec::new();
         for client in open {
@@ -217,7 +229,7 @@ impl Stage {
             nonces.insert(client.user(), nonce);
         }
         if nonces.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         self.send(&publications).await?;
         let nonces = &nonces;
@@ -231,8 +243,7 @@ impl Stage {
             let promise = client.ended().is_none().then_some(ONCE);
             Some(Breach::of(words, promise))
         });
-        lost.extend(join_all(arrivals).await.into_iter().flatten());
-        Ok(())
+        Ok(join_all(arrivals).await.into_iter().flatten().collect())
     }
 }
 

@@ -3,6 +3,7 @@
 //! How many there are is chance, and which arrive where a connection ends: so no flow tells of them one by one. The ledger
 //! does, as of every other message, and a client's lane says in one line what became of them.
 
+use std::iter::repeat_n;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,20 +12,27 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::{Stage, User};
+use crate::breach::Breach;
 use crate::client::Client;
 use crate::flow::{Actor, Entry};
 use crate::ledger::{Published, Telling};
-use crate::scenario::{Failure, Outcome, ensure};
+use crate::scenario::{Failure, Outcome};
 
-/// How long nothing is published after a message to each user: a pace that leaves a small machine something to do besides.
-const PAUSE: Duration = Duration::from_millis(2);
-/// How many messages of a burst are on their way to Redis at once.
-const PORTION: usize = 1000;
-/// How many long messages are published to each user between two looks at what they do.
-const AT_ONCE: usize = 8;
-/// How many bytes of long messages are published to one user at most: more than a queue and the kernel's buffers hold of
-/// what is not read.
-const MOST: usize = 32 << 20;
+/// How long nothing is published after a message to each user: a pace that any service keeps, so that Redis need not
+/// keep much for it.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How many messages of a burst are published to each user at once: they fit into any queue of a client that reads.
+const PORTION: usize = 100;
+/// What is published at once to a user whose client does not read, how many messages and of how many bytes each. First large
+/// ones, which fill the kernel's buffers, and a queue that is bounded in bytes.
+const LARGE: (usize, usize) = (8, 100_000);
+/// Then many: a queue may be bounded in messages, whatever their size.
+const MANY: (usize, usize) = (PORTION, 1_000);
+/// 16 MB, and 20 MB in 20,000 messages: more than all of these hold on any machine.
+const LARGE_PORTIONS: usize = 20;
+const MANY_PORTIONS: usize = 200;
+/// What is broken when those who read wait for those who do not.
+const ALONE: &str = "connections.slow-consumer-alone";
 /// What numbered messages look like, for flows.
 const FORM: &str = r#"{"event":"numbered","data":{"number":…}}"#;
 
@@ -61,50 +69,61 @@ impl Stage {
         }
     }
 
-    /// Publishes numbered messages of `length` bytes and more to each of `users`, until the websocket service's metric
-    /// `name`, one without labels, is `value`.
-    pub async fn flood_until(
-        &self,
-        users: &[User],
-        length: usize,
-        name: &str,
-        value: u32,
-    ) -> Outcome {
-        self.backend_notes(&format!(
-            "publishes long numbered messages to {}, as many as it takes",
-            names(users)
-        ));
-        let filler = "x".repeat(length);
-        let mut bytes = 0;
-        while self.metric(name).await? != f64::from(value) {
-            ensure(bytes < MOST, || {
-                format!(
-                    "{name} is not {value} after {bytes} bytes to each of {}",
-                    names(users)
-                )
-            })?;
-            self.publish_numbered(&[users; AT_ONCE].concat(), &filler)
-                .await?;
-            bytes += AT_ONCE * length;
-        }
-        self.operator_notes(&format!("reads /metrics until {name} is {value}"));
-        Ok(())
-    }
-
-    /// Publishes `each` numbered messages to each of `users`, by turns and without a pause.
+    /// Publishes `each` numbered messages to each of `users`, by turns, in portions that fit into the queue of any client that
+    /// reads: the next one follows once everybody who is connected has the last.
     pub async fn burst(&self, users: &[User], each: usize) -> Outcome {
-        let (all, count, names) = (each * users.len(), users.len(), names(users));
+        let (all, names) = (each * users.len(), names(users));
         self.backend_notes(&format!(
-            "publishes {all} numbered messages at once, {each} to each of {names}: {FORM}"
+            "publishes {all} numbered messages, {each} to each of {names}: {FORM}"
         ));
-        let rounds = (PORTION / count.max(1)).max(1);
         let mut left = each;
         while left > 0 {
-            let now = left.min(rounds);
+            let now = left.min(PORTION);
             self.publish_numbered(&vec![users; now].concat(), "")
                 .await?;
             left -= now;
+            if left > 0 && !self.have_arrived(&self.open_clients()).await?.is_empty() {
+                // Who has lost some, and whether that is wrong, the fence tells.
+                return self.settle().await;
+            }
         }
+        Ok(())
+    }
+
+    /// Publishes to each of `flooded`, portion by portion, and one message to each of `others`, until the websocket service's
+    /// metric `name`, one without labels, is `value`: however long the queues are of those who do not read, and the kernel's
+    /// buffers before them. Each portion follows once all who read, which are `reading`, have the last.
+    pub async fn flood_until(
+        &self,
+        (flooded, others): (&[User], &[User]),
+        reading: &[Client],
+        (name, value): (&str, u32),
+    ) -> Outcome {
+        let names = names(flooded);
+        self.backend_notes(&format!(
+            "publishes long numbered messages to {names}, as many as it takes"
+        ));
+        let mut portions = repeat_n(LARGE, LARGE_PORTIONS).chain(repeat_n(MANY, MANY_PORTIONS));
+        let (mut count, mut bytes) = (0, 0);
+        while self.metric(name).await? > f64::from(value) {
+            let Some((messages, length)) = portions.next() else {
+                return Err(Failure::broken(format!(
+                    "{name} should be {value}; it is not after {count} messages of {bytes} bytes together to each of {names}"
+                )));
+            };
+            self.publish_numbered(&vec![flooded; messages].concat(), &"x".repeat(length))
+                .await?;
+            if !others.is_empty() {
+                self.publish_numbered(others, "").await?;
+            }
+            (count, bytes) = (count + messages, bytes + messages * length);
+            let lost = self.have_arrived(reading).await?;
+            if !lost.is_empty() {
+                let alone = |lost: Breach| Breach::of(lost.words(), [ALONE]);
+                return Err(Failure::Broken(lost.into_iter().map(alone).collect()));
+            }
+        }
+        self.operator_notes(&format!("reads /metrics until {name} is {value}"));
         Ok(())
     }
 

@@ -33,7 +33,7 @@ pub fn scenarios() -> Vec<Scenario> {
                 has_members(
                     stage,
                     "/healthz/redis",
-                    json!({"service": "redis", "status": "healthy"}),
+                    json!({"service": "redis", "status": "<text>"}),
                 )
             },
         )
@@ -59,7 +59,7 @@ async fn connections(stage: Stage) -> Outcome {
     stage.connect(&teacher).await?;
     stage.connect(&teacher).await?;
     let expected = json!({
-        "service": "websocket_manager", "status": "healthy",
+        "service": "websocket_manager", "status": "<text>",
         "total_connections": "<number>", "max_connections_per_user": 5,
     });
     let actual = members(&stage, "/healthz/websocket", expected).await?;

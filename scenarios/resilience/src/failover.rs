@@ -20,7 +20,7 @@ pub fn scenarios() -> Vec<Scenario> {
         .on_own_system(Settings::default().redis_behind_proxy()),
         Scenario::new(
             "resilience/failover/master-demoted",
-            "a master that becomes a replica is as good as lost, although every connection to it stays open",
+            "a master that becomes a replica and throws out its clients, as Sentinel makes it do, is as good as lost",
             master_demoted,
         )
         .proves(["backplane.demotion-closes", "backplane.resumes"])

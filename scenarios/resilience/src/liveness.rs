@@ -41,8 +41,8 @@ pub fn scenarios() -> Vec<Scenario> {
 
 fn quick() -> Settings {
     Settings::default()
-        .websocket("WEBSOCKET_PING_INTERVAL", "1")
-        .websocket("WEBSOCKET_IDLE_TIMEOUT", "3")
+        .websocket("WEBSOCKET_PING_INTERVAL", "2")
+        .websocket("WEBSOCKET_IDLE_TIMEOUT", "7")
 }
 
 async fn answering_clients(stage: Stage) -> Outcome {
@@ -83,7 +83,7 @@ async fn silent_clients(stage: Stage) -> Outcome {
 
     for client in &mut silent {
         let farewell = client
-            .expect_close(1001, "IDLE_TIMEOUT")
+            .expect_close_by_code(1001)
             .await
             .breaks("connections.idle-closed")?;
         ensure(farewell.pings > 0, || {

@@ -94,9 +94,13 @@ async fn stall(stage: Stage) -> Outcome {
 
     // Redis goes on, and says of each message that a subscriber has it.
     network.stall();
-    connected.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
+    connected
+        .expect_close_in_time(1011, "SERVICE_UNAVAILABLE")
+        .await?;
     let refused = stage.connect(&teacher).await?;
-    refused.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
+    refused
+        .expect_close_in_time(1011, "SERVICE_UNAVAILABLE")
+        .await?;
     network.resume();
     stage.until_served().await?;
     stage.connect(&teacher).await?.expect_texts(SOME).await?;

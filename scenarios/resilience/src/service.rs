@@ -100,7 +100,7 @@ async fn replace<'a>(
     stage.terminate(service).await?;
     let mut moved = Vec::new();
     for (user, client) in clients {
-        client.expect_close(1001, "SERVICE_SHUTDOWN").await?;
+        client.expect_close_by_code(1001).await?;
         let client = stage.connect_over(network, user).await?;
         client.expect_texts(SOME).await?;
         moved.push((user, client));

@@ -44,14 +44,10 @@ pub(super) const ALL: &[Sabotage] = &[
         Deed::Answer(|request, answer, _| instead(request, answer, "/healthz/redis", 503)),
     ),
     sabotage(
-        "degraded-with-redis",
+        "no-status-of-redis",
         REDIS,
-        "calls Redis degraded although it answers",
-        Deed::Answer(|request, answer, _| {
-            if request.path() == "/healthz/redis" {
-                answer.change(|json| json["status"] = json!("degraded"));
-            }
-        }),
+        "says nothing of status in /healthz/redis",
+        Deed::Answer(|request, answer, _| without(request, answer, "/healthz/redis", "status")),
     ),
     sabotage(
         "healthy-without-redis",
@@ -166,10 +162,13 @@ pub(super) const ALL: &[Sabotage] = &[
     sabotage(
         "log-without-correlation-id",
         JSON_LINES,
-        "names the correlation id of a connection in the sentence alone",
+        "leaves the correlation id of a connection out",
         Deed::Log(|lines| {
             for line in lines {
-                *line = line.replacen("\"correlation_id\"", "\"about\"", 1);
+                if let Ok(Value::Object(mut said)) = serde_json::from_str(line) {
+                    said.remove("correlation_id");
+                    *line = Value::Object(said).to_string();
+                }
             }
         }),
     ),
@@ -244,15 +243,6 @@ pub(super) const ALL: &[Sabotage] = &[
         "ends without answering what it has begun",
         Deed::Answer(|request, answer, _| {
             answer.cut = request.path().starts_with("/v1/classes/");
-        }),
-    ),
-    sabotage(
-        "gateway-exit-status",
-        GATEWAY_SHUTDOWN,
-        "exits with status 1 when the gateway is told to end",
-        Deed::Exit(|part, exit| match part {
-            Part::ApiGateway => exit.map(|_| Exit { status: Some(1) }),
-            _ => exit,
         }),
     ),
     sabotage(

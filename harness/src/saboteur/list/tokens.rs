@@ -7,7 +7,7 @@ use super::super::frame::Frame;
 use super::super::scene::{Order, Scene};
 use super::super::socket::Line;
 use super::super::token::{self, Said};
-use super::super::upgrade::{Course, Upgrade};
+use super::super::upgrade::Upgrade;
 use super::super::{Deed, Sabotage};
 use super::connections::{closes, recoded};
 use super::sabotage;
@@ -26,8 +26,6 @@ const GATEWAY_CLAIMS: &str = "auth.claims-checked";
 
 /// The close code of a refusal.
 const REFUSED: u16 = 1008;
-const REFUSED_REASON: &str =
-    r#"{"error_code":"AUTHENTICATION_ERROR","message":"m","correlation_id":"c"}"#;
 /// Expired for longer than any clock goes wrong, in seconds.
 const LONG: i64 = 60;
 /// How long before its `exp` a token is let expire, in seconds.
@@ -152,14 +150,6 @@ pub(super) const ALL: &[Sabotage] = &[
         }),
     ),
     sabotage(
-        "accept-not-yet",
-        OWN_CLOCK,
-        "takes a token before its nbf",
-        Deed::Upgrade(|upgrade, scene| {
-            accept(upgrade, scene, |said, _| is_to_come(said, "nbf"));
-        }),
-    ),
-    sabotage(
         "leeway",
         OWN_CLOCK,
         "takes a token for a few seconds after its exp",
@@ -171,24 +161,6 @@ pub(super) const ALL: &[Sabotage] = &[
         }),
     ),
     sabotage(
-        "refuse-future-iat",
-        OWN_CLOCK,
-        "refuses a token that says that it was issued in the future",
-        Deed::Upgrade(|upgrade, _| {
-            if is_to_come(&upgrade.said().unwrap_or_default(), "iat") {
-                upgrade.course = Course::Closed(REFUSED, REFUSED_REASON);
-            }
-        }),
-    ),
-    sabotage(
-        "gateway-accepts-not-yet",
-        GATEWAY_OWN_CLOCK,
-        "takes a token before its nbf in the gateway",
-        Deed::Request(|request, scene| {
-            gateway_accepts(request, scene, |said, _| is_to_come(said, "nbf"));
-        }),
-    ),
-    sabotage(
         "gateway-leeway",
         GATEWAY_OWN_CLOCK,
         "takes a token for a few seconds after its exp in the gateway",
@@ -197,16 +169,6 @@ pub(super) const ALL: &[Sabotage] = &[
                 said.expired_for()
                     .is_some_and(|seconds| (0..=LONG).contains(&seconds))
             });
-        }),
-    ),
-    sabotage(
-        "gateway-refuses-future-iat",
-        GATEWAY_OWN_CLOCK,
-        "refuses a token that says that it was issued in the future in the gateway",
-        Deed::Request(|request, _| {
-            if is_to_come(&request.said().unwrap_or_default(), "iat") {
-                request.set("authorization", "Bearer refused");
-            }
         }),
     ),
     sabotage(
@@ -343,11 +305,6 @@ pub(super) const ALL: &[Sabotage] = &[
         }),
     ),
 ];
-
-/// Whether the time in the claim `name` is one to come.
-fn is_to_come(said: &Said, name: &str) -> bool {
-    said.since(name).is_some_and(|seconds| seconds < 0)
-}
 
 /// Whether nothing but the signature can be wrong.
 fn is_all_but_signed(said: &Said, issuer: &Issuer) -> bool {
