@@ -161,22 +161,15 @@ impl Reply {
         Cow::Owned(judged)
     }
 
-    /// The response as a flow shows it. Of an error's message, it shows that there is one.
+    /// The response as a flow shows it.
     pub fn shown(&self) -> flow::Response {
         let judged = self.judged();
         let headers = judged.headers.iter();
-        let mut body = shown_body(&judged.body);
-        if let Body::Json(json) = &mut body
-            && let Some(message) = json.pointer_mut("/error/message")
-            && message.as_str().is_some_and(|text| !text.is_empty())
-        {
-            *message = "<text>".into();
-        }
         flow::Response {
             status: self.status,
             headers: shown_headers(headers.map(|(n, v)| (n.as_str(), v.as_str()))),
             all_headers: judged.headers.clone(),
-            body,
+            body: shown_body(&judged.body),
         }
     }
 }
