@@ -358,8 +358,8 @@ pub(crate) async fn until_accepting(
     }
 }
 
-/// A connection of `user`. A service that runs already has no time to answer in but that of every other wait: what never
-/// answers is something else.
+/// A connection of `user`. A service that runs already need not first find its Redis: if it does not answer soon, it is
+/// something else.
 async fn connected(stage: &Stage, endpoint: &Endpoint, user: &User) -> Outcome<Client> {
     let connecting = stage.connect_at(endpoint, user);
     if stage.system().starts(Part::WebsocketService) {

@@ -6,7 +6,7 @@ use harness::scenario::{Outcome, Scenario};
 use harness::stage::Stage;
 
 /// How long a token lives that ends a wait, in seconds: long enough for a busy machine to connect, and for strays.
-const LIFETIME: i64 = 2;
+const LIFETIME: i64 = 3;
 
 pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
     let fixture = fixture::notification("batch_files_uploaded")?;
@@ -149,14 +149,14 @@ async fn similar_names(stage: Stage, message: Message) -> Outcome {
 /// What strays on another path than the fence's may be late. How long that is waited for is the life of a token: the
 /// service itself says when it is over.
 async fn late_stray(stage: Stage, message: Message) -> Outcome {
+    stage.connect(&stage.user("colleague")).await?;
+    stage.connect(&stage.user("headmaster")).await?;
     let teacher = stage.user("teacher");
     let issuer = &stage.system().issuer;
     let claims = issuer.claims(&teacher.id).expiring_in(LIFETIME);
     let token = stage.known_token("expiring", issuer.sign(&claims));
     let path = format!("/ws?token={token}");
     let expiring = stage.connect_to(&path, &teacher).await?;
-    stage.connect(&stage.user("colleague")).await?;
-    stage.connect(&stage.user("headmaster")).await?;
 
     stage.publish(&teacher, &message).await?;
     stage.settle().await?;

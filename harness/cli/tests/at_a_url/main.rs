@@ -280,7 +280,8 @@ async fn the_wrong_one_of_two_schemes_is_told(#[case] scheme: &str, #[case] mess
 )]
 #[case::never_answers(
     Fake::Silent,
-    "the websocket service does not upgrade a connection with a good token: no answer to the upgrade in 20 s; check `url`, `path` and `token_in` of [websocket] in the profile"
+    "the websocket service does not upgrade a connection with a good token: no answer to the upgrade in 20 s; \
+     check `url`, `path` and `token_in` of [websocket] in the profile"
 )]
 #[case::garbage_after_101(
     Fake::UpgradesThenGarbage,
