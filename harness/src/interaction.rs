@@ -21,6 +21,7 @@ use crate::standin::{Answer, AnswerBody};
 /// The status of a user who has asked too often.
 const LIMITED: u16 = 429;
 const CORRELATION: &str = "x-correlation-id";
+const HOP_BY_HOP: &str = "classes.hop-by-hop-dropped";
 const ONE_SHAPE: &str = "errors.one-shape";
 
 impl Stage {
@@ -151,7 +152,7 @@ impl Stage {
                 if let Some(downstream) = expected {
                     let arrived = Arrived::of(request).await;
                     let found =
-                        arrived.check(standin.name, &downstream.request, values, &mut shown);
+                        arrived.check(standin.name, interaction, downstream, values, &mut shown);
                     let promise = self.lines().rules().promise_of_call(standin.name);
                     problems.extend(found.into_iter().map(|breach| breach.or_of(promise)));
                 }
@@ -232,10 +233,12 @@ impl<'a> Arrived<'a> {
     fn check(
         &self,
         name: &str,
-        expected: &fixture::ExpectedRequest,
+        interaction: &Interaction,
+        downstream: &fixture::Downstream,
         values: &Placeholders,
         shown: &mut flow::Request,
     ) -> Vec<Breach> {
+        let expected = &downstream.request;
         let mut problems = Vec::new();
         let path = values.fill(&expected.path);
         if shown.method != expected.method || shown.path != path {
@@ -254,6 +257,7 @@ impl<'a> Arrived<'a> {
         problems.extend(check_absent(
             &format!("{name} received"),
             &expected.absent_headers,
+            interaction,
             fields,
         ));
         if let (Some(json), Some(matching)) = (&expected.json, &expected.matching) {
@@ -333,6 +337,7 @@ fn check_reply(
     problems.extend(check_absent(
         "the answer has",
         &expected.absent_headers,
+        interaction,
         |name| reply.header(name).map(str::to_owned),
     ));
     let mut checked = Vec::new();
@@ -539,15 +544,18 @@ fn is_field(name: &str, expected: &str, actual: &str) -> bool {
     }
 }
 
+/// Each header field that is there and must not be. Those of a connection are a promise of their own.
 fn check_absent(
     whose: &str,
     absent: &[String],
+    interaction: &Interaction,
     field: impl Fn(&str) -> Option<String>,
 ) -> Vec<Breach> {
     let there = absent.iter().filter_map(|name| {
         let value = field(&name.to_lowercase())?;
         let words = format!("{whose} {name}: {value}, which must not be there");
-        Some(Breach::new(words))
+        let hop_by_hop = interaction.proves.iter().any(|id| id == HOP_BY_HOP);
+        Some(Breach::of(words, hop_by_hop.then_some(HOP_BY_HOP)))
     });
     there.collect()
 }

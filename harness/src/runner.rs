@@ -87,14 +87,17 @@ impl Theatre {
         })
     }
 
-    /// From now on a saboteur with nothing to break stands before every stage, and `own_at_once` scenarios are played on
-    /// systems of their own at the same time. The reviewed flows are then not asked for.
-    pub fn behind_a_saboteur(self, own_at_once: usize) -> Self {
+    /// From now on a saboteur with nothing to break stands before every stage. The reviewed flows are then not asked for.
+    pub fn behind_a_saboteur(self) -> Self {
         Self {
-            own: Semaphore::new(own_at_once),
             idled: Some(AtomicUsize::new(0)),
             ..self
         }
+    }
+
+    /// From now on so many more scenarios are played on systems of their own at the same time.
+    pub fn widen(&self, more: usize) {
+        self.own.add_permits(more);
     }
 
     /// The system that scenarios share, started now if it has not been.

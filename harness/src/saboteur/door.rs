@@ -11,10 +11,11 @@ use tokio::task::JoinSet;
 use super::pipe::pipe;
 use super::scene::Scene;
 use super::{Deed, Sabotage, exchange, socket};
+use crate::proxy;
 use crate::system::Part;
 
 /// What the kernel may keep of a direction. Little, so that who does not read is felt on the other side.
-const BUFFER: u32 = 64 * 1024;
+const BUFFER: u32 = 16 * 1024;
 /// How many may wait to be let in.
 const BACKLOG: u32 = 1024;
 /// The longest head of a request or an answer.
@@ -96,13 +97,7 @@ async fn serve(
 }
 
 pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.set_send_buffer_size(BUFFER)?;
-    socket.set_recv_buffer_size(BUFFER)?;
-    let stream = socket.connect(address).await?;
+    let stream = proxy::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }

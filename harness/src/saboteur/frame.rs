@@ -13,7 +13,11 @@ pub(crate) struct Frame {
 
 /// Takes frames out of a stream.
 #[derive(Default)]
-pub(crate) struct Reader(Vec<u8>);
+pub(crate) struct Reader {
+    bytes: Vec<u8>,
+    /// Where the next frame begins.
+    next: usize,
+}
 
 pub(crate) const CONTINUATION: u8 = 0x0;
 pub(crate) const TEXT: u8 = 0x1;
@@ -67,7 +71,7 @@ impl Frame {
         }
         bytes.extend(mask.iter().flatten());
         let start = bytes.len();
-        bytes.extend(payload);
+        bytes.extend_from_slice(payload);
         Self {
             bytes,
             payload: start,
@@ -103,36 +107,42 @@ impl Frame {
 
     /// The payload without its mask.
     pub fn payload(&self) -> Vec<u8> {
-        let mask = self.mask.unwrap_or_default();
-        let payload = self.bytes[self.payload..].iter().zip(mask.iter().cycle());
-        payload.map(|(byte, mask)| byte ^ mask).collect()
+        let payload = &self.bytes[self.payload..];
+        match self.mask {
+            None => payload.to_owned(),
+            Some(mask) => {
+                let masked = payload.iter().zip(mask.iter().cycle());
+                masked.map(|(byte, mask)| byte ^ mask).collect()
+            }
+        }
     }
 
     /// The code and the reason of a close frame that has a code.
     pub fn code_and_reason(&self) -> Option<(u16, String)> {
+        if !self.is_close() {
+            return None;
+        }
         let payload = self.payload();
         let (code, reason) = payload.split_first_chunk::<2>()?;
         let code = u16::from_be_bytes(*code);
-        self.is_close()
-            .then(|| (code, String::from_utf8_lossy(reason).into_owned()))
+        Some((code, String::from_utf8_lossy(reason).into_owned()))
     }
 }
 
 impl Reader {
     /// Adds what came.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.0.extend(bytes);
+        self.bytes.drain(..self.next);
+        self.next = 0;
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// The next frame that is there whole.
     pub fn frame(&mut self) -> Option<Frame> {
         let (payload, length, mask) = self.header()?;
         let end = payload.checked_add(length)?;
-        if self.0.len() < end {
-            return None;
-        }
-        let rest = self.0.split_off(end);
-        let bytes = std::mem::replace(&mut self.0, rest);
+        let bytes = self.rest().get(..end)?.to_owned();
+        self.next += end;
         Some(Frame {
             bytes,
             payload,
@@ -142,7 +152,7 @@ impl Reader {
 
     /// What is there of a frame that is not whole.
     pub fn rest(&self) -> &[u8] {
-        &self.0
+        &self.bytes[self.next..]
     }
 
     /// Every frame that is there whole.
@@ -152,7 +162,7 @@ impl Reader {
 
     /// Where the next frame's payload begins, how long it is, and its mask.
     fn header(&self) -> Option<(usize, usize, Option<[u8; 4]>)> {
-        let (_, rest) = self.0.split_first()?;
+        let (_, rest) = self.rest().split_first()?;
         let (second, rest) = rest.split_first()?;
         let (length, rest, size) = match second & 0x7f {
             126 => {
@@ -202,7 +212,7 @@ mod tests {
         let mut reader = Reader::default();
         reader.push(&frames.clone().map(|frame| frame.bytes).concat());
         assert_eq!(reader.frames(), frames);
-        assert_eq!(reader.0, b"");
+        assert_eq!(reader.rest(), b"");
     }
 
     #[test]

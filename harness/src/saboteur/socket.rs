@@ -273,10 +273,7 @@ async fn down(
                         there = false;
                         continue;
                     }
-                    if read.is_err() {
-                        return Ended::Reset;
-                    }
-                    // A client that is gone already needs no end.
+                    // A reset would take from the client what is on its way; one that is gone already needs no end.
                     let _ = client.shutdown().await;
                     return Ended::Whole;
                 }
@@ -310,7 +307,7 @@ async fn down(
                 }
             },
         };
-        let bytes: Vec<u8> = frames.iter().flat_map(Frame::bytes).copied().collect();
+        let bytes = frames.iter().map(Frame::bytes).collect::<Vec<_>>().concat();
         let written = if upgrade.loses {
             slow.write_or_lose(client, &bytes).await
         } else if upgrade.blocks {

@@ -6,7 +6,7 @@ use harness::scenario::{Outcome, Scenario};
 use harness::stage::Stage;
 
 /// How long a token lives that ends a wait, in seconds: long enough for a busy machine to connect, and for strays.
-const LIFETIME: i64 = 3;
+const LIFETIME: i64 = 4;
 
 pub fn scenarios() -> Result<Vec<Scenario>, FixtureError> {
     let fixture = fixture::notification("batch_files_uploaded")?;

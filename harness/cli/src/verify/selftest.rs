@@ -24,8 +24,8 @@ use crate::{Status, scenarios};
 const AT_ONCE: usize = 24;
 /// How many scenarios of one sabotage are played at the same time.
 const SCENARIOS_AT_ONCE: usize = 4;
-/// How many scenarios are played on systems of their own at the same time.
-const OWN_AT_ONCE: usize = 8;
+/// How many more scenarios than usual are played on systems of their own at the same time: most wait for what does not come.
+const MORE_OWN: usize = 5;
 
 /// Break the promises of a healthy system, one at a time, and show which scenario noticed
 #[derive(Args)]
@@ -92,12 +92,12 @@ pub fn run(arguments: &Arguments) -> Status {
         Err(error) => return usage(&error.to_string()),
     };
     let chosen = match runtime(arguments.runtime) {
-        Ok(Some(Runtime::Containers)) if !profile.is_reference() => {
-            return usage("containers are for the whole reference system: use --runtime processes");
-        }
         Ok(chosen) => chosen,
         Err(message) => return usage(&message),
     };
+    if let Some(reason) = chosen.and_then(|runtime| profile.refuses(runtime)) {
+        return usage(&reason);
+    }
     let (able, skipped) = split(sabotages, &all, &profile);
     if able.is_empty() {
         return usage(&format!("there is nothing to try\n{}", table(&skipped)));
@@ -105,7 +105,7 @@ pub fn run(arguments: &Arguments) -> Status {
     let (scenarios, _) = playable(all, &profile);
     let tested = async {
         let theatre = Theatre::open(profile, chosen, &|line| eprintln!("{line}")).await?;
-        let theatre = theatre.behind_a_saboteur(OWN_AT_ONCE);
+        let theatre = theatre.behind_a_saboteur();
         let tested = test(&theatre, arguments.repeats, contract, &able, &scenarios).await;
         theatre.stop().await;
         tested
@@ -191,6 +191,7 @@ async fn test(
         .filter(|scenario| !failed(scenario))
         .cloned()
         .collect();
+    theatre.widen(MORE_OWN);
     let began = Instant::now();
     let mut waiting = sabotages.to_vec();
     // What needs systems of its own takes longest, so it begins first.

@@ -125,21 +125,6 @@ pub(super) const ALL: &[Sabotage] = &[
         }),
     ),
     sabotage(
-        "two-services-deliver-twice",
-        REPLICAS,
-        "delivers twice where there are two services",
-        Deed::FromService(|line, frames| {
-            let mut doubled = Vec::new();
-            for frame in frames {
-                if frame.is_text() && line.part == Part::SecondWebsocketService {
-                    doubled.push(frame.clone());
-                }
-                doubled.push(frame);
-            }
-            doubled
-        }),
-    ),
-    sabotage(
         "503-without-redis",
         AWAY,
         "answers 503 instead of the upgrade while Redis is away",

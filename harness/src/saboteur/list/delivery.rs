@@ -21,6 +21,8 @@ const NOT_UTF8: &str = "delivery.not-utf8-skipped";
 
 /// How much later a stray comes: when everything seems over.
 const LATE: Duration = Duration::from_millis(50);
+/// How many messages stray.
+const FIRST: usize = 3;
 /// A message that is longer is cut.
 const CUT: usize = 64 * 1024;
 
@@ -138,9 +140,12 @@ pub(super) const ALL: &[Sabotage] = &[
     sabotage(
         "leak-late",
         OWN,
-        "sends to a connection of another user as well, 50 ms later",
+        "sends the first messages to a connection of another user as well, 50 ms later",
         Deed::FromService(|line, frames| {
             for text in frames.iter().filter(|frame| frame.is_text()) {
+                if line.next() > FIRST {
+                    break;
+                }
                 let other = |user: &str, _| user != line.user;
                 line.scene.tell(other, Order::SendLate(text.clone(), LATE));
             }
