@@ -674,6 +674,40 @@ mod tests {
     }
 
     #[rstest]
+    #[case::as_described(415, "UNSUPPORTED_MEDIA_TYPE", "files.bad-body-refused", &[])]
+    #[case::another_status_and_another_code(422, "INVALID_FILES", "files.bad-body-refused", &[])]
+    #[case::no_code(422, "", "files.bad-body-refused", &["the answer's body: /error/code: expected \"UNSUPPORTED_MEDIA_TYPE\", got \"\""])]
+    #[case::an_error_of_the_gateway(500, "OOPS", "files.bad-body-refused", &["expected status 415, got 500 with {\"error\":{\"code\":\"OOPS\"}}"])]
+    #[case::where_the_status_is_fixed(400, "INVALID_BODY", "pipelines.unknown-phase-refused", &["expected status 415, got 400 with {\"error\":{\"code\":\"INVALID_BODY\"}}"])]
+    fn a_gateway_of_somebody_elses_refuses_a_mistake_in_its_own_words(
+        #[case] status: u16,
+        #[case] code: &str,
+        #[case] promise: &str,
+        #[case] sentences: &[&str],
+    ) {
+        let interaction: Interaction = serde_json::from_value(json!({
+            "title": "t", "proves": [promise], "caller": "teacher",
+            "request": {"method": "POST", "path": "/p"},
+            "response": {"status": 415, "json": {"error": {"code": "UNSUPPORTED_MEDIA_TYPE"}}},
+        }))
+        .unwrap();
+        let reply = Reply {
+            status,
+            headers: Vec::new(),
+            body: json!({"error": {"code": code}}).to_string().into_bytes(),
+            error: None,
+        };
+        let found = check_by_example(
+            (&interaction, true),
+            &Placeholders(Vec::new()),
+            &reply,
+            &mut reply.shown(),
+        );
+        let found: Vec<&str> = found.iter().map(Breach::words).collect();
+        assert_eq!(found, sentences);
+    }
+
+    #[rstest]
     #[case::of_the_type(json!({"id": "b-1", "count": 7, "new": true}), &[])]
     #[case::not_of_the_type(
         json!({"id": "b-1", "count": "7"}),

@@ -449,13 +449,13 @@ mod tests {
 
     #[test]
     fn a_variable_is_lacked_by_its_name() {
-        let text = "lacks = [\"logs\", \"WEBSOCKET_QUEUE_BYTES\"]\n[redis]\nurl = \"redis://h\"\n\
+        let text = "lacks = [\"logs\", \"WEBSOCKET_IDLE_TIMEOUT\"]\n[redis]\nurl = \"redis://h\"\n\
                     [websocket]\nurl = \"ws://h\"\n[token]\nissuer = \"i\"\naudience = \"a\"\nsecret = \"s\"\n";
         let profile = Profile::parse("p.toml", text, Path::new("/nowhere")).unwrap();
-        let lack = profile.lack_of_variable("WEBSOCKET_QUEUE_BYTES");
+        let lack = profile.lack_of_variable("WEBSOCKET_IDLE_TIMEOUT");
         assert_eq!(
             lack.as_deref(),
-            Some("the profile says that it lacks WEBSOCKET_QUEUE_BYTES")
+            Some("the profile says that it lacks WEBSOCKET_IDLE_TIMEOUT")
         );
         assert_eq!(profile.lack_of_variable("WEBSOCKET_PING_INTERVAL"), None);
     }

@@ -151,7 +151,7 @@ function checkToken(token) {
   const leeway = defect('accept-just-expired') ? 60 : 0;
   if (exp + leeway <= Date.now() / 1000 && !defect('accept-expired')) throw new Refused('expired');
   const early = nbf !== undefined && !(nbf <= Date.now() / 1000);
-  if (early && !defect('accept-not-yet-valid')) throw new Refused('not valid yet');
+  if (early) throw new Refused('not valid yet');
   const forUs = [aud].flat().includes(config.audience);
   if (!forUs && !defect('accept-wrong-audience')) throw new Refused('bad audience');
   if (iss !== config.issuer) throw new Refused('bad issuer');
@@ -358,7 +358,7 @@ const backplane = {
         const channel = `${config.prefix}-heartbeat:${crypto.randomUUID()}`;
         await within(REDIS_TIMEOUT, subscriber.subscribe(channel, () => (this.missed = 0)));
         const isMaster = async () => (await within(REDIS_TIMEOUT, asker.sendCommand(['ROLE'])))[0] === 'master';
-        if (!(await isMaster()) && !defect('serves-a-replica')) throw new Error('a replica');
+        if (!(await isMaster())) throw new Error('a replica');
         this.missed = 0;
         this.subscriber = subscriber;
         log('info', 'subscribed in Redis');
@@ -368,7 +368,7 @@ const backplane = {
           if (this.missed > HEARTBEATS_MISSED && !defect('waits-for-a-hung-redis')) reject(new Error('no heartbeat'));
           asker.publish(channel, '').catch(quiet);
           // What is published at the new master does not come here.
-          isMaster().then((master) => master || defect('serves-a-replica') || reject(new Error('a replica')), quiet);
+          isMaster().then((master) => master || reject(new Error('a replica')), quiet);
         }, HEARTBEAT_INTERVAL);
         heartbeat.unref();
       };

@@ -134,7 +134,7 @@ def check_token(token: str | None, settings: Settings) -> tuple[str, float]:
     if not token:
         raise TokenRefused("token missing")
     # A clock that is ahead elsewhere makes no token bad: only exp and nbf are about now.
-    options = {"require": ["exp", "sub", "aud", "iss"], "verify_iat": defect("iat-checked")}
+    options = {"require": ["exp", "sub", "aud", "iss"], "verify_iat": False}
     if defect("accept-expired"):
         options["verify_exp"] = False
     if defect("accept-wrong-audience"):
@@ -355,7 +355,7 @@ class Backplane:
         while True:
             pubsub = StrictPubSub(self.client.connection_pool)
             try:
-                if not await self.is_master() and not defect("serves-a-replica"):
+                if not await self.is_master():
                     raise RedisConnectionError("this Redis is a replica")
                 # Pings are answered as messages only while something is subscribed.
                 await pubsub.subscribe(f"{self.prefix}-keepalive:{uuid.uuid4()}")
@@ -400,7 +400,7 @@ class Backplane:
                 if now - pinged > HEALTH_INTERVAL:
                     pinged = now
                     await pubsub.ping()
-                if asking.done() and not defect("serves-a-replica"):
+                if asking.done():
                     raise RedisConnectionError("Redis is no master any more")
         finally:
             asking.cancel()
