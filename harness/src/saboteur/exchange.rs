@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use futures_util::stream;
+use http_body_util::{BodyExt, Either, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -41,7 +43,14 @@ pub(super) struct Answer {
     pub withheld: bool,
     /// The connection ends instead.
     pub cut: bool,
+    /// The service ended it before its body was whole.
+    broken: bool,
 }
+
+/// A body that is whole, or one that breaks off.
+type Body = Either<Full<Bytes>, StreamBody<stream::Iter<std::array::IntoIter<Piece, 2>>>>;
+
+type Piece = Result<Frame<Bytes>, io::Error>;
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
@@ -67,7 +76,7 @@ async fn exchange(
     address: SocketAddr,
     scene: &Scene,
     deed: Deed,
-) -> Result<hyper::Response<Full<Bytes>>, Trouble> {
+) -> Result<hyper::Response<Body>, Trouble> {
     let mut request = Request::read(request).await?;
     if let Deed::Request(deed) = deed {
         deed(&mut request, scene);
@@ -116,12 +125,23 @@ impl Request {
         let body = Full::new(Bytes::from(self.body.clone()));
         let answer = sender.send_request(request.body(body)?).await?;
         let (parts, body) = answer.into_parts();
-        let answer = Answer {
+        let mut answer = Answer {
             status: parts.status.as_u16(),
             headers: fields(&parts.headers),
-            body: body.collect().await?.to_bytes().to_vec(),
             ..Answer::default()
         };
+        let mut body = pin!(body);
+        while let Some(frame) = body.frame().await {
+            match frame.map(|frame| frame.into_data()) {
+                Ok(Ok(data)) => answer.body.extend_from_slice(&data),
+                // Trailers are nobody's business here.
+                Ok(Err(_)) => {}
+                Err(_) => {
+                    answer.broken = true;
+                    break;
+                }
+            }
+        }
         driver.abort();
         Ok(answer)
     }
@@ -164,12 +184,19 @@ impl Request {
 }
 
 impl Answer {
-    fn written(self) -> Result<hyper::Response<Full<Bytes>>, Trouble> {
+    fn written(self) -> Result<hyper::Response<Body>, Trouble> {
         let mut answer = hyper::Response::builder().status(self.status);
         for (name, value) in &self.headers {
             answer = answer.header(name, value);
         }
-        Ok(answer.body(Full::new(Bytes::from(self.body)))?)
+        let bytes = Bytes::from(self.body);
+        Ok(answer.body(match self.broken {
+            false => Body::Left(Full::new(bytes)),
+            true => {
+                let end = Err(io::ErrorKind::ConnectionReset.into());
+                Body::Right(StreamBody::new(stream::iter([Ok(Frame::data(bytes)), end])))
+            }
+        })?)
     }
 
     /// Whether it says that something went wrong.
