@@ -6,14 +6,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::stream;
-use http_body_util::{BodyExt, Either, Full, StreamBody};
+use futures_util::{StreamExt, stream};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 
 use super::Deed;
 use super::door::{Head, connect};
@@ -47,10 +49,7 @@ pub(super) struct Answer {
     broken: bool,
 }
 
-/// A body that is whole, or one that breaks off.
-type Body = Either<Full<Bytes>, StreamBody<stream::Iter<std::array::IntoIter<Piece, 2>>>>;
-
-type Piece = Result<Frame<Bytes>, io::Error>;
+type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
@@ -190,13 +189,21 @@ impl Answer {
             answer = answer.header(name, value);
         }
         let bytes = Bytes::from(self.body);
-        Ok(answer.body(match self.broken {
-            false => Body::Left(Full::new(bytes)),
+        let body = match self.broken {
+            false => Full::new(bytes)
+                .map_err(|never| match never {})
+                .boxed_unsync(),
             true => {
-                let end = Err(io::ErrorKind::ConnectionReset.into());
-                Body::Right(StreamBody::new(stream::iter([Ok(Frame::data(bytes)), end])))
+                let begun = stream::once(async { Ok(Frame::data(bytes)) });
+                let end = stream::once(async {
+                    // What has begun is sent while nothing else is there.
+                    yield_now().await;
+                    Err(io::ErrorKind::ConnectionReset.into())
+                });
+                BodyExt::boxed_unsync(StreamBody::new(begun.chain(end)))
             }
-        })?)
+        };
+        Ok(answer.body(body)?)
     }
 
     /// Whether it says that something went wrong.
@@ -244,4 +251,23 @@ fn fields(headers: &hyper::HeaderMap) -> Vec<(String, String)> {
     let mut fields = crate::http::owned(headers);
     fields.retain(|(name, _)| !framing.contains(&name.as_str()));
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_begins() {
+        let answer = Answer {
+            status: 200,
+            body: b"begun".to_vec(),
+            broken: true,
+            ..Answer::default()
+        };
+        let mut body = answer.written().unwrap().into_body();
+        let begun = body.frame().await.unwrap().unwrap();
+        assert_eq!(begun.into_data().unwrap(), "begun");
+        assert!(body.frame().await.unwrap().is_err());
+    }
 }
