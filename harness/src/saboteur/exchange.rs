@@ -3,15 +3,19 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use futures_util::{StreamExt, stream};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 
 use super::Deed;
 use super::door::{Head, connect};
@@ -41,7 +45,11 @@ pub(super) struct Answer {
     pub withheld: bool,
     /// The connection ends instead.
     pub cut: bool,
+    /// The service ended it before its body was whole.
+    broken: bool,
 }
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
@@ -67,7 +75,7 @@ async fn exchange(
     address: SocketAddr,
     scene: &Scene,
     deed: Deed,
-) -> Result<hyper::Response<Full<Bytes>>, Trouble> {
+) -> Result<hyper::Response<Body>, Trouble> {
     let mut request = Request::read(request).await?;
     if let Deed::Request(deed) = deed {
         deed(&mut request, scene);
@@ -116,12 +124,23 @@ impl Request {
         let body = Full::new(Bytes::from(self.body.clone()));
         let answer = sender.send_request(request.body(body)?).await?;
         let (parts, body) = answer.into_parts();
-        let answer = Answer {
+        let mut answer = Answer {
             status: parts.status.as_u16(),
             headers: fields(&parts.headers),
-            body: body.collect().await?.to_bytes().to_vec(),
             ..Answer::default()
         };
+        let mut body = pin!(body);
+        while let Some(frame) = body.frame().await {
+            match frame.map(|frame| frame.into_data()) {
+                Ok(Ok(data)) => answer.body.extend_from_slice(&data),
+                // Trailers are nobody's business here.
+                Ok(Err(_)) => {}
+                Err(_) => {
+                    answer.broken = true;
+                    break;
+                }
+            }
+        }
         driver.abort();
         Ok(answer)
     }
@@ -164,12 +183,27 @@ impl Request {
 }
 
 impl Answer {
-    fn written(self) -> Result<hyper::Response<Full<Bytes>>, Trouble> {
+    fn written(self) -> Result<hyper::Response<Body>, Trouble> {
         let mut answer = hyper::Response::builder().status(self.status);
         for (name, value) in &self.headers {
             answer = answer.header(name, value);
         }
-        Ok(answer.body(Full::new(Bytes::from(self.body)))?)
+        let bytes = Bytes::from(self.body);
+        let body = match self.broken {
+            false => Full::new(bytes)
+                .map_err(|never| match never {})
+                .boxed_unsync(),
+            true => {
+                let begun = stream::once(async { Ok(Frame::data(bytes)) });
+                let end = stream::once(async {
+                    // What has begun is sent while nothing else is there.
+                    yield_now().await;
+                    Err(io::ErrorKind::ConnectionReset.into())
+                });
+                BodyExt::boxed_unsync(StreamBody::new(begun.chain(end)))
+            }
+        };
+        Ok(answer.body(body)?)
     }
 
     /// Whether it says that something went wrong.
@@ -217,4 +251,23 @@ fn fields(headers: &hyper::HeaderMap) -> Vec<(String, String)> {
     let mut fields = crate::http::owned(headers);
     fields.retain(|(name, _)| !framing.contains(&name.as_str()));
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_begins() {
+        let answer = Answer {
+            status: 200,
+            body: b"begun".to_vec(),
+            broken: true,
+            ..Answer::default()
+        };
+        let mut body = answer.written().unwrap().into_body();
+        let begun = body.frame().await.unwrap().unwrap();
+        assert_eq!(begun.into_data().unwrap(), "begun");
+        assert!(body.frame().await.unwrap().is_err());
+    }
 }
