@@ -126,7 +126,7 @@ async fn a_system_whose_redis_is_out_of_reach_is_verified_by_a_program_that_publ
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_with_errors_of_another_shape_is_judged_on_status_and_code() {
+async fn a_gateway_with_errors_of_another_shape_is_judged_on_status_and_on_having_a_code() {
     let system = reference().await;
     let [_, gateway, _] = authorities(&system);
     let paths = dialect::Paths::default();
@@ -159,10 +159,6 @@ async fn a_gateway_with_errors_of_another_shape_is_judged_on_status_and_code() {
     assert_eq!(verified.status, 1, "{verified:?}");
     let sentence =
         "the answer is no error with a code at /detail/code, as the profile has it: {\"detail\":";
-    assert!(verified.printed.contains(sentence), "{verified:?}");
-    let verified = verify(&profile("error.code = \"/detail/text\""), &[], &one).await;
-    assert_eq!(verified.status, 1, "{verified:?}");
-    let sentence = "/error/code: expected \"AUTHENTICATION_ERROR\", got \"Something else.\"";
     assert!(verified.printed.contains(sentence), "{verified:?}");
     system.stop().await;
 }
