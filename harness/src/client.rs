@@ -28,6 +28,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const LONG_PATIENCE: Duration = Duration::from_secs(90);
 
 const REASON: &str = "close.reason-is-json";
+const ANSWERED: &str = "connections.close-answered";
 const VISIBLE: &str = "token.refusal-visible";
 const NOTHING_AFTER: &str = "token.nothing-after-refusal";
 
@@ -303,11 +304,13 @@ impl Client {
                 self.name(),
                 PATIENCE.as_secs()
             )
-        })?;
+        })
+        .breaks(ANSWERED)?;
         // RFC 6455, section 5.5.1: the answer to a close frame typically echoes its code.
         ensure(matches!(code, Some(None | Some((1000, _)))), || {
             format!("{} closed with 1000 and was answered {code:?}", self.name())
         })
+        .breaks(ANSWERED)
     }
 
     /// Waits until this many texts have been received, fences not counted.

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{Stage, User};
 use crate::breach::Breach;
-use crate::client::Client;
+use crate::client::{Client, LONG_PATIENCE};
 use crate::flow::{Actor, Entry};
 use crate::ledger::{Published, Telling};
 use crate::scenario::{Failure, Outcome};
@@ -117,7 +117,14 @@ impl Stage {
                 self.publish_numbered(others, "").await?;
             }
             (count, bytes) = (count + messages, bytes + messages * length);
-            let lost = self.have_arrived(reading).await?;
+            // Something may arrive all the time, and at the pace of those who hardly read.
+            let arrived = timeout(LONG_PATIENCE, self.have_arrived(reading)).await;
+            let lost = arrived.unwrap_or_else(|_| {
+                let seconds = LONG_PATIENCE.as_secs();
+                let words =
+                    format!("{count} messages have not reached all who read in {seconds} s");
+                Ok(vec![Breach::new(words)])
+            })?;
             if !lost.is_empty() {
                 let alone = |lost: Breach| Breach::of(lost.words(), [ALONE]);
                 return Err(Failure::Broken(lost.into_iter().map(alone).collect()));

@@ -50,7 +50,8 @@ async fn log(stage: Stage) -> Outcome {
         ensure(
             !id.is_empty() && !ids.iter().any(|other| other == id),
             || format!("the reason of a refusal should name a correlation id of its own: {reason}"),
-        )?;
+        )
+        .breaks("close.reason-is-json")?;
         ids.push(id.to_owned());
     }
 

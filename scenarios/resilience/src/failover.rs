@@ -1,5 +1,6 @@
 //! The master of a Redis pair fails, or changes places with its replica.
 
+use harness::breach::Breaks;
 use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario};
 use harness::stage::Stage;
@@ -7,6 +8,7 @@ use harness::system::{Part, Settings};
 
 /// How many messages a client has when something happens to it: enough to be in the middle of them.
 const SOME: usize = 20;
+const RESUMES: &str = "backplane.resumes";
 
 pub fn scenarios() -> Vec<Scenario> {
     vec![
@@ -60,7 +62,7 @@ async fn master_demoted(stage: Stage) -> Outcome {
 }
 
 async fn served_again(stage: &Stage) -> Outcome {
-    stage.until_served().await?;
+    stage.until_served().await.breaks(RESUMES)?;
     let teacher = stage.user("teacher");
     stage.connect(&teacher).await?.expect_texts(SOME).await
 }

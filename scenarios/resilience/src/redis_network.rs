@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use harness::breach::Breaks;
 use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario};
 use harness::stage::Stage;
@@ -9,6 +10,7 @@ use harness::system::Settings;
 
 /// How many messages a client has when something happens to it: enough to be in the middle of them.
 const SOME: usize = 20;
+const RESUMES: &str = "backplane.resumes";
 /// How long the message is that is cut off, in bytes, without what is around the filler.
 const LENGTH: usize = 100_000;
 /// How much of it gets through: more than answers of Redis to what it is asked meanwhile.
@@ -66,7 +68,7 @@ async fn cut_in_a_message(stage: Stage) -> Outcome {
     connected.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
     stage.expect_lost_with_notice(&connected, &[2])?;
     network.resume();
-    stage.until_served().await?;
+    stage.until_served().await.breaks(RESUMES)?;
     stage.connect(&teacher).await?;
     stage.publish_bytes(&teacher, "long", &long()).await?;
     stage.settle().await
@@ -80,7 +82,7 @@ async fn reset(stage: Stage) -> Outcome {
 
     network.reset();
     connected.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
-    stage.until_served().await?;
+    stage.until_served().await.breaks(RESUMES)?;
     stage.connect(&teacher).await?.expect_texts(SOME).await?;
     traffic.stop().await?;
     stage.settle().await
@@ -102,7 +104,7 @@ async fn stall(stage: Stage) -> Outcome {
         .expect_close_in_time(1011, "SERVICE_UNAVAILABLE")
         .await?;
     network.resume();
-    stage.until_served().await?;
+    stage.until_served().await.breaks(RESUMES)?;
     stage.connect(&teacher).await?.expect_texts(SOME).await?;
     traffic.stop().await?;
     stage.settle().await
