@@ -103,7 +103,8 @@ impl Redactor {
             // The end of a sentence is no part of the token.
             let word = from[..end].trim_end_matches('.');
             let after = &from[word.len()..];
-            if word.matches('.').count() == 2 {
+            // Three parts, or the five of an encrypted one; an unsecured one ends with a point (RFC 7519, section 6).
+            if word.matches('.').count() >= 2 || word.contains(".eyJ") {
                 let number = number(&mut self.tokens, word.to_owned());
                 masked.push_str(&format!("<jwt:{number}>"));
             } else {
@@ -125,6 +126,7 @@ fn number<K: Ord>(seen: &mut BTreeMap<K, usize>, key: K) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
     use serde_json::json;
 
     #[test]
@@ -166,5 +168,15 @@ mod tests {
             ),
             "ws:<user:anna> not <user:bert> with ?token=<jwt:1>&x, eyJ and Bearer <jwt:1>."
         );
+    }
+
+    #[rstest]
+    #[case::signed("eyJh.eyJz.sig-1", "<jwt:1>")]
+    #[case::encrypted("eyJh.a.b.c.d", "<jwt:1>")]
+    #[case::with_more_behind_it("eyJh.eyJz.sig_1.more", "<jwt:1>")]
+    #[case::unsecured("eyJh.eyJz.", "<jwt:1>.")]
+    #[case::no_token("eyJh.txt", "eyJh.txt")]
+    fn a_token_is_masked_however_many_parts_it_has(#[case] text: &str, #[case] masked: &str) {
+        assert_eq!(Redactor::default().text(text), masked);
     }
 }

@@ -7,7 +7,7 @@
 //! - `exchange`: what every request gets: a correlation id, a log line, its place in metrics and traces
 //! - `caller`, `rate_limit`: who asks, and whether too often
 //! - `status`, `pipelines`, `files`, `classes`, `health`: one route each
-//! - `path`, `headers`: what of a request may be passed on
+//! - [`path`], `headers`: what of a request may be passed on
 //! - `downstream`, `upload`: calls to the services behind, each with its deadlines
 //! - [`error`]: the one shape of every error
 //! - `metrics`: what is counted
@@ -25,7 +25,7 @@ mod files;
 mod headers;
 mod health;
 mod metrics;
-mod path;
+pub mod path;
 mod pipelines;
 mod rate_limit;
 mod routes;

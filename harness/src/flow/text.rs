@@ -212,8 +212,9 @@ impl Printer<'_> {
         match value {
             Some(value) if compact(&value) && message.bytes.len() <= LONG => self.json(&value),
             _ => {
-                let shown = self.redactor.text(&verbatim(&message.bytes));
-                self.block(&shown);
+                // Masked first: half a token is none, and would be shown.
+                let shown = self.redactor.text(&String::from_utf8_lossy(&message.bytes));
+                self.block(&verbatim(&shown, message.bytes.len()));
             }
         }
     }
@@ -294,8 +295,7 @@ impl Printer<'_> {
             } else {
                 "   nothing else arrived (fence)"
             }),
-            Entry::Ended(words) => self.line(&format!("   {words}")),
-            Entry::Note(words) => {
+            Entry::Ended(words) | Entry::Note(words) => {
                 let words = self.redactor.text(words);
                 self.line(&format!("   {words}"));
             }
@@ -305,13 +305,10 @@ impl Printer<'_> {
 
     fn frame(&mut self, arrow: &str, frame: &Frame) {
         match frame {
-            Frame::Text(bytes) => {
-                let shown = self.redactor.text(&printable(bytes));
-                self.line(&format!("{arrow} text {shown}"));
-            }
-            Frame::Binary(bytes) => self.line(&format!("{arrow} binary {}", printable(bytes))),
-            Frame::Ping(bytes) => self.line(&format!("{arrow} ping {}", printable(bytes))),
-            Frame::Pong(bytes) => self.line(&format!("{arrow} pong {}", printable(bytes))),
+            Frame::Text(bytes) => self.payload(arrow, "text", bytes),
+            Frame::Binary(bytes) => self.payload(arrow, "binary", bytes),
+            Frame::Ping(bytes) => self.payload(arrow, "ping", bytes),
+            Frame::Pong(bytes) => self.payload(arrow, "pong", bytes),
             Frame::Close(None) => self.line(&format!("{arrow} close, without a code")),
             Frame::Close(Some((code, reason))) => match serde_json::from_str::<Value>(reason) {
                 Ok(value @ Value::Object(_)) => {
@@ -325,6 +322,11 @@ impl Printer<'_> {
                 }
             },
         }
+    }
+
+    fn payload(&mut self, arrow: &str, kind: &str, bytes: &[u8]) {
+        let shown = self.redactor.text(&printable(bytes));
+        self.line(&format!("{arrow} {kind} {shown}"));
     }
 
     fn headers_and_body(&mut self, headers: &[(String, String)], body: &Body) {
@@ -341,6 +343,7 @@ impl Printer<'_> {
             }
             Body::Checked(sentences) => {
                 for sentence in sentences {
+                    let sentence = self.redactor.text(sentence);
                     self.block(&format!("({sentence})"));
                 }
             }
@@ -364,9 +367,9 @@ impl Printer<'_> {
     }
 }
 
-/// Text as it stands, on one line, its control characters escaped and its end left out when it is long.
-fn verbatim(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
+/// The text of a message of `bytes` bytes as it stands, on one line, its control characters escaped and its end left out
+/// when it is long.
+fn verbatim(text: &str, bytes: usize) -> String {
     let mut shown = String::new();
     for c in text.chars().take(SHOWN) {
         if c.is_control() {
@@ -376,7 +379,7 @@ fn verbatim(bytes: &[u8]) -> String {
         }
     }
     if text.chars().count() > SHOWN {
-        shown.push_str(&format!("… ({} bytes)", bytes.len()));
+        shown.push_str(&format!("… ({bytes} bytes)"));
     }
     shown
 }
@@ -596,5 +599,36 @@ bert/1 (WebSocket client)
             flow.text(&Redactor::default()),
             "files (stand-in behind the gateway)\n  <- GET /x\n     x-user-id: u\n  -> 404 Not Found\n     no\n"
         );
+    }
+
+    #[test]
+    fn no_entry_shows_a_token_nor_half_of_one() {
+        let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm5hIn0.c2lnbmF0dXJl";
+        let payload = || token.as_bytes().to_vec();
+        let mut ledger = Ledger::default();
+        // Past the point where a long message is cut off.
+        let long = format!("{} {token}{}", "x".repeat(SHOWN - 30), " ".repeat(LONG));
+        ledger.publish("anna", "long", long.as_bytes(), Telling::Numbered);
+        let checked = Response {
+            status: 200,
+            headers: Vec::new(),
+            all_headers: Vec::new(),
+            body: Body::Checked(vec![format!("contains {token}")]),
+        };
+        let entries = vec![
+            Entry::Published(1),
+            Entry::Response(checked),
+            Entry::Sent(Frame::Text(payload())),
+            Entry::Sent(Frame::Binary(payload())),
+            Entry::Sent(Frame::Ping(payload())),
+            Entry::Received(Frame::Pong(payload())),
+            Entry::Received(Frame::Close(Some((1008, token.into())))),
+            Entry::Ended(format!("the connection was lost: {token}")),
+        ];
+        let kinds = entries.len();
+        let lanes = vec![client("anna", entries)];
+        let text = Flow { ledger, lanes }.text(&Redactor::default());
+        assert_eq!(text.matches("<jwt:1>").count(), kinds, "{text}");
+        assert!(!text.contains("eyJ"), "{text}");
     }
 }
