@@ -34,6 +34,7 @@
 //! - [`snapshot`]: flows compared with reviewed ones; the only place that knows insta
 //! - [`panics`]: what a panic prints
 //! - [`runner`]: one scenario played, from stage to verdict
+//! - [`partition`]: the scenarios of a run divided over machines
 //! - [`verdict`]: what became of a scenario
 //! - [`results`]: what became of each promise in a run
 //! - [`libtest`]: the front door for `cargo test`
@@ -65,6 +66,7 @@ pub mod libtest;
 pub mod matching;
 pub mod metrics;
 pub mod panics;
+pub mod partition;
 pub mod profile;
 pub mod proxy;
 pub mod raw_client;

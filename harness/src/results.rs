@@ -6,6 +6,7 @@ use contract::Contract;
 
 use crate::breach::Breach;
 use crate::ledger::Totals;
+use crate::partition::Partition;
 use crate::scenario::Failure;
 use crate::verdict::{Reason, Skipped, Verdict};
 
@@ -35,6 +36,8 @@ pub struct Subject {
     pub rounds: usize,
     /// What the order of the scenarios came from; none for the listed order.
     pub seed: Option<u64>,
+    /// Which part of the scenarios was played; none where all of them were to be.
+    pub partition: Option<Partition>,
 }
 
 /// What became of a promise.
@@ -298,6 +301,7 @@ pub(crate) mod tests {
             runtime: "processes".to_owned(),
             rounds: 1,
             seed: None,
+            partition: None,
         };
         Results::of(subject, verdicts, skipped, contract())
     }

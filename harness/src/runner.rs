@@ -166,7 +166,7 @@ impl Theatre {
     }
 
     async fn verdict(&self, between: Between, scenario: &Scenario) -> Verdict {
-        let began = Instant::now();
+        let mut began = Instant::now();
         let unreached = |words: String| {
             let broken = Broken::unreached(Failure::System(words));
             Verdict::of(scenario, String::new(), Err(broken))
@@ -176,14 +176,20 @@ impl Theatre {
         } else if let Some(settings) = &scenario.own_system {
             // Never closed: acquiring cannot fail.
             let _turn = self.own.acquire().await;
+            began = Instant::now();
             match self.start(settings).await {
                 Ok(scene) => {
+                    let up = Instant::now();
                     let played = match scene.trouble_for(scenario) {
                         Some(trouble) => unreached(trouble),
                         None => play_and_compare(scenario, &scene, between).await,
                     };
+                    let over = Instant::now();
                     self.run.end(&scene.system).await;
-                    played
+                    Verdict {
+                        starting: (up - began) + over.elapsed(),
+                        ..played
+                    }
                 }
                 Err(error) => unreached(error.to_string()),
             }

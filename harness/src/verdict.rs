@@ -31,6 +31,8 @@ pub struct Verdict {
     pub noticed: Noticed,
     /// How long it took, the start of a system of its own included. For people: no verdict depends on it.
     pub took: Duration,
+    /// How much of that was the start and the end of a system of its own.
+    pub starting: Duration,
     /// How often it was played.
     pub rounds: usize,
     /// In how many of those rounds it failed.
@@ -87,6 +89,7 @@ impl Verdict {
             flow,
             noticed: Noticed::new(),
             took: Duration::ZERO,
+            starting: Duration::ZERO,
             rounds: 1,
             failed: usize::from(result.is_err()),
             result,
@@ -114,6 +117,7 @@ impl Verdict {
         self.rounds += next.rounds;
         self.failed += next.failed;
         self.took += next.took;
+        self.starting += next.starting;
         self.exercised.add(next.exercised);
         self.totals += next.totals;
         if self.result.is_ok() && next.result.is_err() {

@@ -5,12 +5,14 @@
 //! - `init`: a profile written
 //! - `rounds`: the scenarios played, in which order and how often
 //! - `output`: the results printed and written
+//! - `timings`: where a run's time went
 
 mod compare;
 mod init;
 mod output;
 mod rounds;
 mod selftest;
+mod timings;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -22,6 +24,7 @@ use contract::Contract;
 use harness::contract::contract;
 use harness::coverage::Coverage;
 use harness::data::{PROGRAM, data};
+use harness::partition::Partition;
 use harness::profile::Profile;
 use harness::report::Format;
 use harness::results::{Results, Subject};
@@ -34,6 +37,7 @@ use harness::verdict::{Broken, Reason, Skipped, Verdict};
 use crate::{Status, scenarios};
 pub(crate) use rounds::play_once;
 use rounds::{Order, Played, play};
+use timings::Timings;
 
 /// Start Redis and both services, play every scenario against them from outside, and say whether the contract is kept.
 #[derive(Args)]
@@ -50,6 +54,7 @@ Examples:
   cargo verify selftest                     does the suite notice when a promise is broken?
   cargo verify --only-promise delivery.in-order
   cargo verify --repeat 20                  is a result the same every time, in any order?
+  cargo verify --partition 1/4              the first quarter, beside three other machines
   cargo verify -- init                      the scenarios whose id contains init
 
 A scenario passes when every message is accounted for and its flow is the reviewed one in snapshots/.
@@ -112,6 +117,14 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
 
+    /// Play one part of the scenarios, as in 1/4, and leave the others to other machines
+    #[arg(long, value_name = "PART/PARTS")]
+    partition: Option<Partition>,
+
+    /// Say at the end where the time went
+    #[arg(long)]
+    timings: bool,
+
     /// Leave the system up after the run, print its URLs, and wait for Ctrl-C
     #[arg(long)]
     keep: bool,
@@ -140,6 +153,10 @@ pub fn run(arguments: &Arguments) -> Status {
     let selected = match selected {
         Ok(selected) => selected,
         Err(message) => return usage(&message),
+    };
+    let selected = match arguments.partition {
+        Some(partition) => partition.take(selected),
+        None => selected,
     };
     if arguments.list {
         list(&selected);
@@ -247,10 +264,13 @@ async fn verify(
         profile: profile.file.clone(),
         rounds: order.rounds(),
         seed: order.seed(),
+        partition: arguments.partition,
         ..Subject::default()
     };
-    let whole =
-        skipped.is_empty() && arguments.filters.is_empty() && arguments.only_promise.is_empty();
+    let whole = skipped.is_empty()
+        && arguments.filters.is_empty()
+        && arguments.only_promise.is_empty()
+        && arguments.partition.is_none();
     let began = Instant::now();
     let parts: Vec<&str> = profile.parts().map(|(name, _)| name).collect();
     let (parts, file) = (parts.join(", "), &profile.file);
@@ -258,11 +278,12 @@ async fn verify(
     eprintln!("{}", data());
     let opened = async {
         let theatre = Theatre::open(profile, chosen, &|line| eprintln!("{line}")).await?;
+        let prepared = began.elapsed();
         theatre.prepare(selected).await?;
-        Ok::<_, StartError>(theatre)
+        Ok::<_, StartError>((theatre, prepared))
     };
-    let theatre = match opened.await {
-        Ok(theatre) => theatre,
+    let (theatre, prepared) = match opened.await {
+        Ok(opened) => opened,
         Err(error) => {
             let verdicts = selected.iter().map(|scenario| unreached(scenario, &error));
             let results = results(arguments, contract, subject, verdicts.collect(), skipped);
@@ -274,13 +295,15 @@ async fn verify(
     };
     subject.runtime = theatre.runtime().to_string();
     let count = selected.len();
+    let up = began.elapsed();
     eprintln!(
         "up after {:.1} s ({}); playing {count} scenario{}{order}",
-        began.elapsed().as_secs_f64(),
+        up.as_secs_f64(),
         theatre.places(),
         if count == 1 { "" } else { "s" }
     );
     let Played { verdicts, unplayed } = play(&theatre, selected, order, arguments.fail_fast).await;
+    let played = began.elapsed();
     let stopped = unplayed.iter().map(|s| Skipped::of(s, Reason::FailFast));
     let skipped = skipped.into_iter().chain(stopped).collect();
     let mut status = status(&verdicts);
@@ -288,6 +311,15 @@ async fn verify(
     if let Err(message) = output::finished(arguments, &results) {
         eprintln!("{message}");
         status = Status::Usage;
+    }
+    if arguments.timings {
+        let timings = Timings {
+            prepared,
+            started: up - prepared,
+            played: played - up,
+            reported: began.elapsed() - played,
+        };
+        eprint!("{}", timings.text(selected, &results.verdicts));
     }
     if whole {
         status = whole_contract(contract, &results, selected, status);

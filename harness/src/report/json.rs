@@ -29,6 +29,7 @@ struct System<'a> {
     runtime: Option<&'a str>,
     rounds: usize,
     seed: Option<u64>,
+    partition: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -131,6 +132,7 @@ fn document(results: &Results) -> Document<'_> {
             runtime: Some(&*subject.runtime).filter(|runtime| !runtime.is_empty()),
             rounds: subject.rounds,
             seed: subject.seed,
+            partition: subject.partition.map(|part| part.to_string()),
         },
         counts: Counts {
             passed,

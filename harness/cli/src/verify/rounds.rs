@@ -9,7 +9,7 @@ use harness::scenario::{Failure, Scenario};
 use harness::verdict::{Verdict, merged};
 
 /// How many scenarios are played at the same time.
-const AT_ONCE: usize = 8;
+pub const AT_ONCE: usize = 8;
 
 /// In which order the scenarios are played, and how often.
 #[derive(Clone)]
