@@ -123,6 +123,7 @@ fn lane(seen: &Seen<'_>, ledger: &Ledger) -> Lane {
         name: name.to_owned(),
         actor,
         entries: seen.events.iter().filter_map(|event| entry(event, ledger)).collect(),
+        recorded: Vec::new(),
     }
 }
 

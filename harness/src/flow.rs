@@ -1,10 +1,17 @@
-//! The recorded exchange; `text` makes it readable.
+//! The recorded exchange, and how it is told.
 //!
-//! A flow is ordered within an actor and unordered between actors: each actor has a lane, and the lanes are printed in
+//! A flow is ordered within an actor and unordered between actors: each actor has a lane, and the lanes are told in
 //! one canonical order, so that the same behaviour is always the same text. Of a crowd, lanes that are alike are one.
+//!
+//! - `told`: what is told, as data, and its text
+//! - `teller`: how a recorded flow becomes that
+//! - `places`: in which order the steps of all lanes are drawn
 
-mod text;
+mod places;
+mod teller;
+pub mod told;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -54,6 +61,9 @@ pub struct Lane {
     pub actor: Actor,
     /// What it saw.
     pub entries: Vec<Entry>,
+    /// For each entry, its place in the order in which the harness recorded the entries of all lanes; empty where nobody
+    /// recorded. Only drawings show it: what happens in two lanes at once has no order.
+    pub recorded: Vec<usize>,
 }
 
 /// Who has a lane. The order is the order of print: causes stand before effects.
@@ -155,28 +165,44 @@ pub enum Frame {
 
 /// Where an actor's entries are written while a scenario runs. Clones write to the same lane.
 #[derive(Clone, Debug, Default)]
-pub struct Recorder(Arc<Mutex<Vec<Entry>>>);
+pub struct Recorder(Arc<Mutex<Vec<(usize, Entry)>>>);
 
 impl Recorder {
     /// Adds an entry at the end.
     pub fn push(&self, entry: Entry) {
-        self.lock().push(entry);
+        add(&mut self.lock(), entry);
     }
 
     /// Adds a fence unless the last entry is one.
     pub fn fence(&self) {
         let mut entries = self.lock();
-        if entries.last() != Some(&Entry::Fence) {
-            entries.push(Entry::Fence);
+        if !matches!(entries.last(), Some((_, Entry::Fence))) {
+            add(&mut entries, Entry::Fence);
         }
     }
 
     /// The entries so far.
     pub fn entries(&self) -> Vec<Entry> {
-        self.lock().clone()
+        self.lock().iter().map(|(_, entry)| entry.clone()).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
+    /// The lane of `actor`, called `name`, as far as it went.
+    pub fn lane(&self, name: &str, actor: &Actor) -> Lane {
+        let (recorded, entries) = self.lock().iter().cloned().unzip();
+        Lane {
+            name: name.to_owned(),
+            actor: actor.clone(),
+            entries,
+            recorded,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(usize, Entry)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn add(entries: &mut Vec<(usize, Entry)>, entry: Entry) {
+    static RECORDED: AtomicUsize = AtomicUsize::new(1);
+    entries.push((RECORDED.fetch_add(1, Ordering::SeqCst), entry));
 }

@@ -30,7 +30,7 @@ use crate::client::{Client, Counts};
 use crate::endpoint::Endpoint;
 use crate::error_shape::ErrorShape;
 use crate::fixture::Message;
-use crate::flow::{Actor, Entry, Flow, Frame, Lane, Recorder};
+use crate::flow::{Actor, Entry, Flow, Frame, Recorder};
 use crate::http::Http;
 use crate::ledger::{Ledger, Telling};
 use crate::proxy::Proxy;
@@ -375,11 +375,7 @@ impl Stage {
             lanes: state
                 .lanes
                 .iter()
-                .map(|(name, actor, recorder)| Lane {
-                    name: name.clone(),
-                    actor: actor.clone(),
-                    entries: recorder.entries(),
-                })
+                .map(|(name, actor, recorder)| recorder.lane(name, actor))
                 .collect(),
         }
     }

@@ -286,11 +286,13 @@ mod tests {
                 crowd: None,
             },
             entries,
+            recorded: Vec::new(),
         };
         let standin = Lane {
             name: "files".into(),
             actor: Actor::StandIn,
             entries: vec![Entry::Ended("unseen".into())],
+            recorded: Vec::new(),
         };
         let flow = Flow {
             ledger,

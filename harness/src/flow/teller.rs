@@ -1,10 +1,11 @@
-//! A flow as text that a person reads without a manual.
+//! How a recorded flow becomes what is told of it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::places::place;
+use super::told::{self, Arrow, Block, Kind, Role, Step, Told};
 use super::{Actor, Body, Entry, Flow, Frame, Lane};
 use crate::ledger::{Ledger, Published, Telling};
 use crate::redaction::Redactor;
@@ -19,6 +20,11 @@ const SHOWN: usize = 100;
 impl Flow {
     /// The flow as text, its values masked by `redactor`.
     pub fn text(&self, redactor: &Redactor) -> String {
+        self.told(redactor).text()
+    }
+
+    /// What is told of the flow, its values masked by `redactor`.
+    pub fn told(&self, redactor: &Redactor) -> Told {
         let mut lanes: Vec<&Lane> = self
             .lanes
             .iter()
@@ -29,25 +35,20 @@ impl Flow {
                 .cmp(&rank(&b.actor))
                 .then(a.name.cmp(&b.name))
         });
-        let mut printer = Printer {
-            flow: self,
-            ledger: &self.ledger,
-            redactor: redactor.clone(),
-            text: String::new(),
-            quiet: true,
-            user: String::new(),
-        };
+        let mut teller = Teller::of(self, redactor.clone());
         let mut crowds: BTreeMap<(&str, &str), Vec<&Lane>> = BTreeMap::new();
         for lane in lanes {
             match crowd_and_number(lane) {
                 Some(key) => crowds.entry(key).or_default().push(lane),
-                None => printer.lane(lane),
+                None => teller.lane(lane),
             }
         }
         for ((crowd, number), lanes) in crowds {
-            printer.crowd(&format!("{crowd}/{number}"), &lanes);
+            teller.crowd(&format!("{crowd}/{number}"), &lanes);
         }
-        printer.text
+        let mut lanes = teller.lanes;
+        place(&mut lanes, &teller.recorded);
+        Told { lanes }
     }
 }
 
@@ -73,45 +74,59 @@ fn rank(actor: &Actor) -> u8 {
     }
 }
 
-struct Printer<'a> {
+struct Teller<'a> {
     flow: &'a Flow,
     ledger: &'a Ledger,
     redactor: Redactor,
-    text: String,
+    lanes: Vec<told::Lane>,
+    /// For each step of each lane, when it was recorded.
+    recorded: Vec<Vec<usize>>,
+    /// When the present entry was.
+    now: usize,
     /// Whether the actor of the present lane has received nothing yet.
     quiet: bool,
     /// The user of the present lane; empty where it is no client's.
     user: String,
 }
 
-impl Printer<'_> {
+impl<'a> Teller<'a> {
+    fn of(flow: &'a Flow, redactor: Redactor) -> Self {
+        Self {
+            flow,
+            ledger: &flow.ledger,
+            redactor,
+            lanes: Vec::new(),
+            recorded: Vec::new(),
+            now: 0,
+            quiet: true,
+            user: String::new(),
+        }
+    }
+
     fn lane(&mut self, lane: &Lane) {
-        let what = match &lane.actor {
-            Actor::Operator => "runs the system",
-            Actor::Caller => "calls over HTTP",
-            Actor::StandIn => "stand-in behind the gateway",
-            Actor::Backend => "publishes in Redis",
-            Actor::Client { .. } => "WebSocket client",
+        let (role, what) = match &lane.actor {
+            Actor::Operator => (Role::Operator, "runs the system"),
+            Actor::Caller => (Role::Caller, "calls over HTTP"),
+            Actor::StandIn => (Role::StandIn, "stand-in behind the gateway"),
+            Actor::Backend => (Role::Backend, "publishes in Redis"),
+            Actor::Client { .. } => (Role::Client, "WebSocket client"),
         };
-        self.title(&lane.name, what);
+        self.begin(&lane.name, role, what.to_owned());
         self.entries(lane);
     }
 
-    /// Prints the lanes of a crowd: those that are alike once, the most frequent first.
+    /// Tells the lanes of a crowd: those that are alike once, the most frequent first.
     fn crowd(&mut self, name: &str, lanes: &[&Lane]) {
         let mut alike: BTreeMap<String, Vec<&Lane>> = BTreeMap::new();
         for lane in lanes {
             // Each as if it were the only one, so that equal lanes have equal texts.
-            let mut alone = Printer {
-                flow: self.flow,
-                ledger: self.ledger,
-                redactor: self.redactor.clone(),
-                text: String::new(),
-                quiet: true,
-                user: String::new(),
-            };
-            alone.entries(lane);
-            alike.entry(alone.text).or_default().push(lane);
+            let mut alone = Teller::of(self.flow, self.redactor.clone());
+            alone.lane(lane);
+            let text = alone.lanes.first().map(told::Lane::text);
+            alike
+                .entry(text.unwrap_or_default())
+                .or_default()
+                .push(lane);
         }
         let mut groups: Vec<_> = alike.into_values().collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
@@ -122,7 +137,7 @@ impl Printer<'_> {
                 (true, _) => format!("{all} WebSocket clients, all alike"),
                 (false, _) => format!("{count} of {all} WebSocket clients"),
             };
-            self.title(name, &what);
+            self.begin(name, Role::Client, what);
             group
                 .first()
                 .into_iter()
@@ -130,11 +145,14 @@ impl Printer<'_> {
         }
     }
 
-    fn title(&mut self, name: &str, what: &str) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
-        let _ = writeln!(self.text, "{name} ({what})");
+    fn begin(&mut self, name: &str, role: Role, what: String) {
+        self.lanes.push(told::Lane {
+            name: name.to_owned(),
+            role,
+            what,
+            steps: Vec::new(),
+        });
+        self.recorded.push(Vec::new());
     }
 
     fn entries(&mut self, lane: &Lane) {
@@ -146,6 +164,7 @@ impl Printer<'_> {
             _ => String::new(),
         };
         while at < lane.entries.len() {
+            self.now = lane.recorded.get(at).copied().unwrap_or_default();
             self.quiet &= !matches!(lane.entries[at], Entry::Received(_));
             at += match &lane.entries[at] {
                 Entry::Published(number) => self.published(*number, &lane.entries[at..]),
@@ -158,7 +177,7 @@ impl Printer<'_> {
         }
     }
 
-    /// Prints a publication, or a run of them to the same user and of the same kind, and says how many entries it was.
+    /// Tells of a publication, or a run of them to the same user and of the same kind, and says how many entries it was.
     fn published(&mut self, number: usize, entries: &[Entry]) -> usize {
         let Some(first) = self.ledger.published().get(number.wrapping_sub(1)) else {
             return 1;
@@ -178,25 +197,24 @@ impl Printer<'_> {
         let channel = format!("ws:<user:{}>", first.user);
         let uncounted = first.telling == Telling::Uncounted;
         let run = if run >= RUN || uncounted { run } else { 1 };
-        if uncounted {
-            let kind = &first.kind;
-            self.line(&format!(
-                "-> PUBLISH {channel}  {kind}, as many as it takes; the first:"
-            ));
+        let last = number + run - 1;
+        let kind = &first.kind;
+        let head = if uncounted {
+            format!("PUBLISH {channel}  {kind}, as many as it takes; the first:")
         } else if run == 1 {
-            self.line(&format!("-> PUBLISH {channel}  #{number} {}", first.kind));
+            format!("PUBLISH {channel}  #{number} {kind}")
         } else {
-            let last = number + run - 1;
-            self.line(&format!(
-                "-> PUBLISH {channel}  #{number} … #{last} {}, {run} messages; the first:",
-                first.kind
-            ));
-        }
+            format!("PUBLISH {channel}  #{number} … #{last} {kind}, {run} messages; the first:")
+        };
+        self.add(Step {
+            messages: (!uncounted).then_some((number, last)),
+            ..Step::new(Kind::Publish, Some(Arrow::Out), head)
+        });
         self.published_bytes(first);
         run
     }
 
-    /// Prints what was published: as pretty JSON where that says it all, else as it stands.
+    /// Tells what was published: as pretty JSON where that says it all, else as it stands.
     fn published_bytes(&mut self, message: &Published) {
         let earlier = self
             .ledger
@@ -219,7 +237,7 @@ impl Printer<'_> {
         }
     }
 
-    /// Prints a text frame, or a run of messages in order, and says how many entries it was.
+    /// Tells of a text frame, or a run of messages in order, and says how many entries it was.
     fn received(&mut self, bytes: &[u8], identified: &[Option<Published>]) -> usize {
         let Some(first) = &identified[0] else {
             let copy = self
@@ -227,12 +245,21 @@ impl Printer<'_> {
                 .published()
                 .iter()
                 .find(|m| m.user == self.user && m.bytes == bytes);
+            let forbidden = |head: String| Step {
+                forbidden: true,
+                ..Step::new(Kind::Message, Some(Arrow::In), head)
+            };
             if let Some(copy) = copy {
-                let line = format!("<- text #{} {}, again", copy.number, copy.kind);
-                self.line(&line);
+                let head = format!("text #{} {}, again", copy.number, copy.kind);
+                self.add(Step {
+                    messages: Some((copy.number, copy.number)),
+                    ..forbidden(head)
+                });
                 return 1;
             }
-            self.line("<- text that was not published to this user:");
+            self.add(forbidden(
+                "text that was not published to this user:".to_owned(),
+            ));
             let shown = self.redactor.text(&String::from_utf8_lossy(bytes));
             self.block(&shown);
             return 1;
@@ -247,37 +274,43 @@ impl Printer<'_> {
             })
             .count();
         let (number, kind) = (first.number, &first.kind);
-        if first.telling == Telling::Untold {
+        let last = number + run - 1;
+        let (run, head) = match first.telling {
             // The scenario says what became of them.
-            1
-        } else if first.telling == Telling::Uncounted {
-            self.line(&format!(
-                "<- text {kind}, many in order, byte for byte as published"
-            ));
-            run
-        } else if run >= RUN {
-            let last = number + run - 1;
-            self.line(&format!(
-                "<- text #{number} … #{last} {kind}, {run} messages in order, byte for byte as published"
-            ));
-            run
-        } else {
-            self.line(&format!(
-                "<- text #{number} {kind}, byte for byte as published"
-            ));
-            1
-        }
+            Telling::Untold => return 1,
+            Telling::Uncounted => {
+                let head = format!("text {kind}, many in order, byte for byte as published");
+                (run, head)
+            }
+            Telling::Numbered if run >= RUN => {
+                let head = format!(
+                    "text #{number} … #{last} {kind}, {run} messages in order, byte for byte as published"
+                );
+                (run, head)
+            }
+            Telling::Numbered => {
+                let head = format!("text #{number} {kind}, byte for byte as published");
+                (1, head)
+            }
+        };
+        let numbered = first.telling == Telling::Numbered;
+        self.add(Step {
+            messages: numbered.then_some((number, number + run - 1)),
+            ..Step::new(Kind::Message, Some(Arrow::In), head)
+        });
+        run
     }
 
     fn entry(&mut self, entry: &Entry, actor: &Actor) {
         let (out, into) = match actor {
-            Actor::StandIn => ("<-", "->"),
-            _ => ("->", "<-"),
+            Actor::StandIn => (Arrow::In, Arrow::Out),
+            _ => (Arrow::Out, Arrow::In),
         };
         match entry {
             Entry::Request(request) => {
                 let path = self.redactor.text(&request.path);
-                self.line(&format!("{out} {} {path}", request.method));
+                let head = format!("{} {path}", request.method);
+                self.add(Step::new(Kind::Request, Some(out), head));
                 self.headers_and_body(&request.headers, &request.body);
             }
             Entry::Response(response) => {
@@ -285,48 +318,54 @@ impl Printer<'_> {
                     .ok()
                     .and_then(|status| status.canonical_reason())
                     .unwrap_or_default();
-                self.line(format!("{into} {} {reason}", response.status).trim_end());
+                let head = format!("{} {reason}", response.status);
+                self.add(Step::new(Kind::Response, Some(into), head.trim_end()));
                 self.headers_and_body(&response.headers, &response.body);
             }
-            Entry::Sent(frame) => self.frame("->", frame),
-            Entry::Received(frame) => self.frame("<-", frame),
-            Entry::Fence => self.line(if self.quiet {
-                "   nothing arrived (fence)"
-            } else {
-                "   nothing else arrived (fence)"
-            }),
+            Entry::Sent(frame) => self.frame(Arrow::Out, frame),
+            Entry::Received(frame) => self.frame(Arrow::In, frame),
+            Entry::Fence => {
+                let head = if self.quiet {
+                    "nothing arrived (fence)"
+                } else {
+                    "nothing else arrived (fence)"
+                };
+                self.add(Step::new(Kind::Fence, None, head));
+            }
             Entry::Ended(words) | Entry::Note(words) => {
                 let words = self.redactor.text(words);
-                self.line(&format!("   {words}"));
+                self.add(Step::new(Kind::Note, None, words));
             }
             Entry::Published(_) => {}
         }
     }
 
-    fn frame(&mut self, arrow: &str, frame: &Frame) {
+    fn frame(&mut self, arrow: Arrow, frame: &Frame) {
+        let close = |head: &str| Step::new(Kind::Close, Some(arrow), head);
         match frame {
             Frame::Text(bytes) => self.payload(arrow, "text", bytes),
             Frame::Binary(bytes) => self.payload(arrow, "binary", bytes),
             Frame::Ping(bytes) => self.payload(arrow, "ping", bytes),
             Frame::Pong(bytes) => self.payload(arrow, "pong", bytes),
-            Frame::Close(None) => self.line(&format!("{arrow} close, without a code")),
+            Frame::Close(None) => self.add(close("close, without a code")),
             Frame::Close(Some((code, reason))) => match serde_json::from_str::<Value>(reason) {
                 Ok(value @ Value::Object(_)) => {
-                    self.line(&format!("{arrow} close {code}, reason"));
+                    self.add(close(&format!("close {code}, reason")));
                     self.json(&value);
                 }
-                _ if reason.is_empty() => self.line(&format!("{arrow} close {code}")),
+                _ if reason.is_empty() => self.add(close(&format!("close {code}"))),
                 _ => {
                     let reason = self.redactor.text(reason);
-                    self.line(&format!("{arrow} close {code}, reason {reason:?}"));
+                    self.add(close(&format!("close {code}, reason {reason:?}")));
                 }
             },
         }
     }
 
-    fn payload(&mut self, arrow: &str, kind: &str, bytes: &[u8]) {
+    fn payload(&mut self, arrow: Arrow, kind: &str, bytes: &[u8]) {
         let shown = self.redactor.text(&printable(bytes));
-        self.line(&format!("{arrow} {kind} {shown}"));
+        let head = format!("{kind} {shown}");
+        self.add(Step::new(Kind::Message, Some(arrow), head));
     }
 
     fn headers_and_body(&mut self, headers: &[(String, String)], body: &Body) {
@@ -352,17 +391,24 @@ impl Printer<'_> {
 
     fn json(&mut self, value: &Value) {
         let masked = self.redactor.json(value);
-        let text = serde_json::to_string_pretty(&masked).unwrap_or_default();
-        self.block(&text);
+        self.add_block(Block::Json(masked));
     }
 
-    fn line(&mut self, line: &str) {
-        let _ = writeln!(self.text, "  {}", line.trim_end());
+    fn add(&mut self, step: Step) {
+        if let (Some(lane), Some(recorded)) = (self.lanes.last_mut(), self.recorded.last_mut()) {
+            lane.steps.push(step);
+            recorded.push(self.now);
+        }
     }
 
     fn block(&mut self, text: &str) {
-        for line in text.lines() {
-            let _ = writeln!(self.text, "     {}", line.trim_end());
+        self.add_block(Block::Text(text.to_owned()));
+    }
+
+    fn add_block(&mut self, block: Block) {
+        let step = self.lanes.last_mut().and_then(|lane| lane.steps.last_mut());
+        if let Some(step) = step {
+            step.body.push(block);
         }
     }
 }
@@ -415,6 +461,7 @@ mod tests {
                 crowd: None,
             },
             entries,
+            recorded: Vec::new(),
         }
     }
 
@@ -431,6 +478,7 @@ mod tests {
             name: "backend".into(),
             actor: Actor::Backend,
             entries: vec![Entry::Published(1)],
+            recorded: Vec::new(),
         };
         let anna = client(
             "anna",
@@ -472,6 +520,7 @@ bert/1 (WebSocket client)
             name: "backend".into(),
             actor: Actor::Backend,
             entries: [1, 3, 2, 4].map(Entry::Published).into(),
+            recorded: Vec::new(),
         };
         let flow = Flow {
             ledger,
@@ -523,6 +572,7 @@ bert/1 (WebSocket client)
                 name: "backend".into(),
                 actor: Actor::Backend,
                 entries: (1..=count).map(Entry::Published).collect(),
+                recorded: Vec::new(),
             };
             let anna = client("anna", texts.iter().map(|number| text(number)).collect());
             let lanes = vec![backend, anna];
@@ -553,6 +603,7 @@ bert/1 (WebSocket client)
                     crowd: Some("pupil".into()),
                 },
                 entries: vec![close],
+                recorded: Vec::new(),
             }
         };
         let lanes = [(2, 1011), (1, 1011), (3, 1011), (4, 1001)].map(|(n, code)| pupil(n, code));
@@ -590,6 +641,7 @@ bert/1 (WebSocket client)
                     body: Body::Text("no".into()),
                 }),
             ],
+            recorded: Vec::new(),
         };
         let flow = Flow {
             ledger: Ledger::default(),
