@@ -144,6 +144,7 @@ fn entry(event: &Event<'_>, ledger: &Ledger) -> Option<Entry> {
             path: path.text(),
             headers: vec![("authorization".to_owned(), header.text())],
             body: body.body(),
+            service: None,
         }),
         Event::Response(status, header, body) => Entry::Response(Response {
             status: *status,

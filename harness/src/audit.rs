@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use contract::rules::{About, Call, Reply, Service};
 use contract::{Rules, Violation};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::breach::Breach;
@@ -17,7 +18,7 @@ pub struct Audit {
 }
 
 /// What of the contract was seen to happen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exercised {
     /// Routes, as method and template, with the status as the document writes it.
     pub routes: BTreeSet<(String, String)>,
@@ -28,7 +29,8 @@ pub struct Exercised {
 }
 
 /// How a connection went on after a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Life {
     /// There was none.
     None,
@@ -52,7 +54,8 @@ impl std::fmt::Display for Life {
 }
 
 /// Who was there when a message was published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Audience {
     /// One connection of its user.
     One,

@@ -10,6 +10,10 @@ pub struct Breach {
     words: String,
     /// From the most particular to the general one; none where only the scenario knows.
     promises: Vec<&'static str>,
+    /// The client that noticed, where it is about one connection.
+    client: Option<String>,
+    /// The number of the message, where it is about one.
+    message: Option<usize>,
 }
 
 impl Breach {
@@ -23,13 +27,27 @@ impl Breach {
         Self {
             words: words.into(),
             promises: promises.into_iter().collect(),
+            client: None,
+            message: None,
+        }
+    }
+
+    /// The same, noticed by `client`, about the message with this number if it is about one.
+    pub fn at(self, client: &str, message: Option<usize>) -> Self {
+        Self {
+            client: Some(client.to_owned()),
+            message,
+            ..self
         }
     }
 
     /// The same; where it names no promise it breaks `promise`.
     pub fn or_of(self, promise: Option<&'static str>) -> Self {
         match self.promises.is_empty() {
-            true => Self::of(self.words, promise),
+            true => Self {
+                promises: promise.into_iter().collect(),
+                ..self
+            },
             false => self,
         }
     }
@@ -37,6 +55,16 @@ impl Breach {
     /// What was expected and what came.
     pub fn words(&self) -> &str {
         &self.words
+    }
+
+    /// The client that noticed, where it is about one connection.
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_deref()
+    }
+
+    /// The number of the message, where it is about one.
+    pub fn message(&self) -> Option<usize> {
+        self.message
     }
 
     /// The same with other words.

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use contract::Contract;
-use contract::model::Direction;
 
-use crate::audit::{Audience, Life};
+use crate::audit::{Audience, Exercised, Life};
+use crate::report::document::Document;
+use crate::report::reference::Reference;
 use crate::verdict::Verdict;
 
 /// What of the contract is exercised, and what never is.
@@ -22,38 +23,62 @@ pub struct Coverage {
     pub routes: Vec<(String, Vec<(String, bool)>)>,
 }
 
+/// What a scenario that was played exercised.
+struct Played<'a> {
+    id: &'a str,
+    promises: &'a [String],
+    exercised: &'a Exercised,
+}
+
 impl Coverage {
     /// What `verdicts` exercised of `contract`.
     pub fn of(contract: &Contract, verdicts: &[Verdict]) -> Self {
-        let promises = contract.promises.iter().map(|promise| {
-            let provers = verdicts.iter().filter(|v| v.promises.contains(&promise.id));
-            let ids = provers.map(|verdict| verdict.id.clone()).collect();
-            (promise.id.clone(), ids)
+        let played = verdicts.iter().map(|verdict| Played {
+            id: &verdict.id,
+            promises: &verdict.promises,
+            exercised: &verdict.exercised,
         });
-        let messages = contract.messages.iter();
-        let messages = messages.filter(|message| message.direction == Direction::ToClient);
-        let messages = messages.map(|message| {
-            let seen = verdicts.iter().flat_map(|v| &v.exercised.messages);
-            let seen = seen.filter(|(event, ..)| *event == message.name);
+        Self::over(&Reference::of(contract), &played.collect::<Vec<_>>())
+    }
+
+    /// What the scenarios of `document` exercised of the contract that it knows.
+    pub fn of_document(document: &Document) -> Self {
+        let played = document.scenarios.iter().filter(|s| !s.is_skipped());
+        let played = played.map(|scenario| Played {
+            id: &scenario.id,
+            promises: &scenario.promises,
+            exercised: &scenario.exercised,
+        });
+        Self::over(&document.reference, &played.collect::<Vec<_>>())
+    }
+
+    fn over(reference: &Reference, played: &[Played]) -> Self {
+        let promises = reference.promises.iter().map(|id| {
+            let provers = played.iter().filter(|one| one.promises.contains(id));
+            let ids = provers.map(|one| one.id.to_owned()).collect();
+            (id.clone(), ids)
+        });
+        let messages = reference.messages.iter().map(|message| {
+            let seen = played.iter().flat_map(|one| &one.exercised.messages);
+            let seen = seen.filter(|(event, ..)| *event == message.event);
             let seen = seen.map(|(_, who, life)| (*who, *life));
-            (message.name.clone(), seen.collect())
+            (message.event.clone(), seen.collect())
         });
-        let closes = contract.closes.iter().map(|close| {
-            let seen = verdicts.iter().any(|verdict| {
-                verdict.exercised.closes.contains(&close.code)
-                    && close
-                        .promises
-                        .iter()
-                        .any(|id| verdict.promises.contains(id))
+        let closes = reference.closes.iter().map(|close| {
+            let seen = played.iter().any(|one| {
+                one.exercised.closes.contains(&close.code)
+                    && close.promises.iter().any(|id| one.promises.contains(id))
             });
             (close.name.clone(), close.code, seen)
         });
-        let routes = contract.routes.iter().map(|route| {
+        let routes = reference.routes.iter().map(|route| {
             let name = format!("{} {}", route.method, route.path);
-            let statuses = route.responses.iter().map(|response| {
-                let entry = (name.clone(), response.status.clone());
-                let seen = verdicts.iter().any(|v| v.exercised.routes.contains(&entry));
-                (response.status.clone(), seen)
+            let statuses = route.statuses.iter().map(|status| {
+                let entry = (name.clone(), status.clone());
+                let seen = played
+                    .iter()
+                    .any(|one| one.exercised.routes.contains(&entry));
+                (status.clone(), seen)
             });
             let statuses = statuses.collect();
             (name, statuses)
@@ -177,7 +202,6 @@ impl Coverage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::Exercised;
     use crate::scenario::Scenario;
 
     fn verdict(promises: &[&str], exercised: Exercised) -> Verdict {

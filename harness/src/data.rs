@@ -128,7 +128,7 @@ impl Data {
     }
 
     /// Names the contract and its reviewed flows by what they say: data that is the same has the same.
-    fn fingerprint(&self) -> Result<String, Problem> {
+    pub fn fingerprint(&self) -> Result<String, Problem> {
         let mut hash = Sha256::new();
         let mut add = |name: &str, text: &str| {
             for part in [name, text] {

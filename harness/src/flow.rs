@@ -14,6 +14,7 @@ pub mod told;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use contract::rules::Service;
 use serde_json::Value;
 
 use crate::ledger::{Ledger, Published};
@@ -120,6 +121,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Body,
+    /// The service that is asked; none where it is a stand-in's to say.
+    pub service: Option<Service>,
 }
 
 /// An HTTP response as a flow shows it.

@@ -1,5 +1,6 @@
 //! The upgrade of an HTTP connection to a WebSocket (RFC 6455, section 4.1), and whatever else it is answered.
 
+use contract::rules::Service;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONNECTION, HeaderMap, UPGRADE};
@@ -25,6 +26,8 @@ pub type Socket = WebSocketStream<TokioIo<Upgraded>>;
 /// An upgrade request to be sent.
 #[derive(Clone, Debug)]
 pub struct Handshake {
+    /// Which of the services it is.
+    pub service: Service,
     /// The server.
     pub endpoint: Endpoint,
     /// The path with its query, as the contract and flows write it.
@@ -79,6 +82,7 @@ pub async fn shake_hands(handshake: &Handshake, recorder: &Recorder) -> Outcome<
         path: handshake.path.clone(),
         headers: handshake.headers.clone(),
         body: Body::Empty,
+        service: Some(handshake.service),
     }));
     let endpoint = &handshake.endpoint;
     let stream = endpoint
@@ -240,6 +244,7 @@ mod tests {
             sleep(LONG_PATIENCE).await;
         });
         let handshake = Handshake {
+            service: Service::Websocket,
             endpoint: Endpoint::http(address),
             path: "/ws".into(),
             target: "/ws".into(),

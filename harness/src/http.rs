@@ -6,6 +6,7 @@ mod wire;
 
 use std::borrow::Cow;
 
+use contract::rules::Service;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -102,7 +103,7 @@ impl Call {
     }
 
     /// The request as a flow shows it.
-    pub fn shown(&self) -> flow::Request {
+    pub fn shown(&self, service: Service) -> flow::Request {
         flow::Request {
             method: self.method.clone(),
             path: self.path.clone(),
@@ -113,6 +114,7 @@ impl Call {
                 CallBody::Text(text) => Body::Text(text.clone()),
                 CallBody::Multipart(parts) => shown_parts(parts),
             },
+            service: Some(service),
         }
     }
 }

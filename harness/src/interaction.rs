@@ -585,6 +585,7 @@ pub(crate) async fn shown_request(request: &wiremock::Request) -> flow::Request 
         path: format!("{}{query}", request.url.path()),
         headers: http::shown_headers(headers),
         body,
+        service: None,
     }
 }
 

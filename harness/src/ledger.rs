@@ -190,7 +190,8 @@ impl Ledger {
                 Some(newest) if newest.number > message.number => {
                     let (late, early) = (title(message), title(newest));
                     let words = format!("{client} received {late} after {early}: out of order");
-                    found.push(Breach::of(words, [ORDER]));
+                    let number = Some(message.number);
+                    found.push(Breach::of(words, [ORDER]).at(client, number));
                 }
                 _ => newest = Some(message),
             }
@@ -227,6 +228,7 @@ impl Ledger {
 
     fn missing(&self, promise: &Promise, missing: &[&Published]) -> Option<Breach> {
         let client = promise.client;
+        let first = missing.first()?.number;
         let words = match missing {
             [] => return None,
             [only] => format!("{client} never received {}", title(only)),
@@ -245,7 +247,8 @@ impl Ledger {
             the_first.then_some(FROM_101),
             Some(ONCE),
         ];
-        Some(Breach::of(words, promises.into_iter().flatten()))
+        let breach = Breach::of(words, promises.into_iter().flatten());
+        Some(breach.at(client, Some(first)))
     }
 
     /// What a text is that its receiver should not have got, and the number of the message that it was meant to be: one
@@ -272,7 +275,7 @@ impl Ledger {
             } else {
                 Breach::of(format!("{client} received {title} again"), [ONCE])
             };
-            return (breach, None);
+            return (breach.at(client, Some(message.number)), None);
         }
         let text = String::from_utf8_lossy(bytes);
         let mended = |message: &&Published| {
@@ -281,7 +284,8 @@ impl Ledger {
         if let Some(message) = self.all.iter().find(mended) {
             let title = title(message);
             let words = format!("{client} received {title}, which is not UTF-8, as another text");
-            return (Breach::of(words, [NOT_UTF8]), None);
+            let breach = Breach::of(words, [NOT_UTF8]);
+            return (breach.at(client, Some(message.number)), None);
         }
         let like = || self.all.iter().filter(|message| is_like(message, bytes));
         let due = |message: &&Published| {
@@ -297,20 +301,21 @@ impl Ledger {
                 excerpt(&String::from_utf8_lossy(&message.bytes)),
                 excerpt(&text)
             );
-            return (Breach::of(words, [BYTES]), Some(message.number));
+            let number = Some(message.number);
+            return (Breach::of(words, [BYTES]).at(client, number), number);
         }
         if !promise.sent.is_empty() {
             let words = format!(
                 "{client} sent something and received {}, which this scenario did not publish",
                 excerpt(&text)
             );
-            return (Breach::of(words, [IGNORED]), None);
+            return (Breach::of(words, [IGNORED]).at(client, None), None);
         }
         let words = format!(
             "{client} received a message that this scenario did not publish: {}",
             excerpt(&text)
         );
-        (Breach::of(words, [BYTES]), None)
+        (Breach::of(words, [BYTES]).at(client, None), None)
     }
 
     /// What a binary message is, and the number of the message that it was meant to be.
@@ -321,7 +326,8 @@ impl Ledger {
         let answers = published.is_none() && !promise.sent.is_empty();
         let words = format!("{client} received {what} as a binary message, not as a text");
         let promise = if answers { IGNORED } else { BYTES };
-        (Breach::of(words, [promise]), published.map(|m| m.number))
+        let number = published.map(|message| message.number);
+        (Breach::of(words, [promise]).at(client, number), number)
     }
 }
 

@@ -55,6 +55,7 @@ impl RawClient {
             path: handshake.path.clone(),
             headers: Vec::new(),
             body: Body::Empty,
+            service: Some(handshake.service),
         }));
         let stream = endpoint
             .connect()

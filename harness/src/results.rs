@@ -7,6 +7,7 @@ use contract::Contract;
 use crate::breach::Breach;
 use crate::ledger::Totals;
 use crate::partition::Partition;
+use crate::report::reference::Reference;
 use crate::scenario::Failure;
 use crate::verdict::{Reason, Skipped, Verdict};
 
@@ -23,6 +24,8 @@ pub struct Results {
     pub promises: Vec<Kept>,
     /// What kept scenarios from being reached, each with their ids.
     pub causes: BTreeMap<String, Vec<String>>,
+    /// What readers look up in the contract.
+    pub reference: Reference,
 }
 
 /// What was verified, and how.
@@ -38,6 +41,8 @@ pub struct Subject {
     pub seed: Option<u64>,
     /// Which part of the scenarios was played; none where all of them were to be.
     pub partition: Option<Partition>,
+    /// Whether the flows are those that are reviewed, the reference's.
+    pub reviewed: bool,
 }
 
 /// What became of a promise.
@@ -115,6 +120,7 @@ impl Results {
             skipped,
             promises,
             causes,
+            reference: Reference::of(contract),
         }
     }
 
@@ -302,6 +308,7 @@ pub(crate) mod tests {
             rounds: 1,
             seed: None,
             partition: None,
+            reviewed: true,
         };
         Results::of(subject, verdicts, skipped, contract())
     }

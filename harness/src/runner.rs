@@ -286,7 +286,8 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene, between: Between) 
     let (totals, account) = stage.accounts();
     let mut redactor = stage.redactor();
     let flow = stage.flow();
-    let text = flow.text(&redactor);
+    let told = flow.told(&redactor);
+    let text = told.text();
     let noticed = noticed(&flow, &redactor, scene.lines.rules().wording());
     let mut log = || {
         let words = [stage.mark().to_owned()];
@@ -314,6 +315,7 @@ async fn play_and_compare(scenario: &Scenario, scene: &Scene, between: Between) 
     stage.leave();
     Verdict {
         exercised,
+        told,
         noticed,
         totals,
         ..Verdict::of(scenario, text, result)

@@ -38,6 +38,11 @@ pub fn reviewed(id: &str) -> Option<String> {
     Reviewed::of(id).map(|reviewed| reviewed.flow)
 }
 
+/// The flow in `text`, which is that of a snapshot's file called `path`; none where it is no snapshot.
+pub fn flow_of(path: &str, text: &str) -> Option<String> {
+    Reviewed::parse(path, text).map(|reviewed| reviewed.flow)
+}
+
 /// The ids of the reviewed flows that belong to none of `scenarios`.
 pub fn orphans(scenarios: &[Scenario]) -> Vec<String> {
     let files = data().list("snapshots").unwrap_or_default();

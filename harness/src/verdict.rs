@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::audit::Exercised;
 use crate::breach::Breach;
 use crate::comparison::noticed::Noticed;
+use crate::flow::told::Told;
 use crate::ledger::Totals;
 use crate::scenario::{Failure, Scenario};
 use crate::snapshot::Change;
@@ -27,6 +28,8 @@ pub struct Verdict {
     pub totals: Totals,
     /// The flow as far as it went; empty where the scenario was not reached.
     pub flow: String,
+    /// The same as data, for drawings; nothing where the scenario was not reached.
+    pub told: Told,
     /// What clients noticed, for whoever compares two systems.
     pub noticed: Noticed,
     /// How long it took, the start of a system of its own included. For people: no verdict depends on it.
@@ -87,6 +90,7 @@ impl Verdict {
             exercised: Exercised::default(),
             totals: Totals::default(),
             flow,
+            told: Told::default(),
             noticed: Noticed::new(),
             took: Duration::ZERO,
             starting: Duration::ZERO,
@@ -122,7 +126,7 @@ impl Verdict {
         self.totals += next.totals;
         if self.result.is_ok() && next.result.is_err() {
             (self.result, self.flow) = (next.result, next.flow);
-            self.noticed = next.noticed;
+            (self.told, self.noticed) = (next.told, next.noticed);
         }
         self
     }

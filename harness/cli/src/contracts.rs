@@ -2,7 +2,7 @@
 
 mod check;
 mod coverage;
-mod diff;
+pub(crate) mod diff;
 mod export;
 mod generated;
 mod import;

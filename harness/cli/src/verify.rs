@@ -6,10 +6,12 @@
 //! - `rounds`: the scenarios played, in which order and how often
 //! - `output`: the results printed and written
 //! - `timings`: where a run's time went
+//! - `report`: the report made again
 
 mod compare;
 mod init;
 mod output;
+mod report;
 mod rounds;
 mod selftest;
 mod timings;
@@ -109,11 +111,11 @@ pub struct Arguments {
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
 
-    /// What to print: text, json, junit, markdown, or github (text with annotations, and a job summary)
+    /// What to print: text, json, junit, markdown, html, or github (text with annotations, and a job summary)
     #[arg(long, value_name = "FORMAT", default_value_t = Format::Text)]
     format: Format,
 
-    /// Where results.json, junit.xml and summary.md are written [default: target/verify of the checkout]
+    /// Where report.html, results.json, junit.xml and summary.md are written [default: target/verify of the checkout]
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
 
@@ -124,6 +126,10 @@ pub struct Arguments {
     /// Say at the end where the time went
     #[arg(long)]
     timings: bool,
+    /// Compare the contract and the reviewed flows with another version, for the report: a git revision, or a folder with a
+    /// contract
+    #[arg(long, value_name = "REVISION|FOLDER")]
+    base: Option<String>,
 
     /// Leave the system up after the run, print its URLs, and wait for Ctrl-C
     #[arg(long)]
@@ -135,6 +141,7 @@ enum Command {
     Compare(Box<compare::Arguments>),
     Selftest(Box<selftest::Arguments>),
     Init(Box<init::Arguments>),
+    Report(Box<report::Arguments>),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
@@ -142,6 +149,7 @@ pub fn run(arguments: &Arguments) -> Status {
         Some(Command::Compare(arguments)) => return compare::run(arguments),
         Some(Command::Selftest(arguments)) => return selftest::run(arguments),
         Some(Command::Init(arguments)) => return init::run(arguments),
+        Some(Command::Report(arguments)) => return report::run(arguments),
         None => {}
     }
     let (contract, all) = match (contract(), scenarios::all()) {
@@ -265,6 +273,7 @@ async fn verify(
         rounds: order.rounds(),
         seed: order.seed(),
         partition: arguments.partition,
+        reviewed: profile.is_reference(),
         ..Subject::default()
     };
     let whole = skipped.is_empty()

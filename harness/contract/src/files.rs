@@ -59,6 +59,15 @@ impl Files {
 
     /// The files below `folder`, a path inside the git repository around it, as they were at `revision`.
     pub fn at_revision(folder: &Path, revision: &str) -> Result<Self, Problem> {
+        Self::at_revision_where(folder, revision, is_kind)
+    }
+
+    /// The same, of the files whose names are `wanted`, whatever they hold.
+    pub fn at_revision_where(
+        folder: &Path,
+        revision: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Self, Problem> {
         let git = |arguments: &[&str]| {
             let output = Command::new("git")
                 .arg("-C")
@@ -93,7 +102,7 @@ impl Files {
         let mut files = BTreeMap::new();
         for name in listing.split(|byte| *byte == 0) {
             let name = String::from_utf8_lossy(name);
-            if is_kind(&name) {
+            if wanted(&name) {
                 let text = git(&["show", &format!("{commit}:./{name}")])?;
                 files.insert(name.into_owned(), String::from_utf8_lossy(&text).into());
             }

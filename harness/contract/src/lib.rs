@@ -9,6 +9,7 @@
 //! - `migration`: the guide for clients that move from the former WebSocket
 //! - `rules`: what travels, held against the contract
 //! - `types`: TypeScript for the clients
+//! - `outline`: a schema in words
 
 pub mod check;
 pub mod diff;
@@ -16,6 +17,7 @@ pub mod document;
 pub mod files;
 pub mod migration;
 pub mod model;
+pub mod outline;
 pub mod reference;
 pub mod rules;
 pub mod types;

@@ -77,6 +77,26 @@ pub fn typescript(contract: &Contract) -> Result<String, Problem> {
     Ok(sections.join("\n"))
 }
 
+/// The type of each notification by its event, with the shared types that it is made of.
+pub fn declarations(contract: &Contract) -> Result<BTreeMap<String, String>, Problem> {
+    let mut shared = Vec::new();
+    let notifications = notifications(contract, &mut shared)?;
+    let with_shared = |notification: &Interface| {
+        let own = notification.declaration();
+        let is_used = |one: &&Definition| {
+            let code = own
+                .lines()
+                .filter(|line| !line.trim_start().starts_with(['*', '/']));
+            let mut words = code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric()));
+            words.any(|word| word == one.name)
+        };
+        let mut parts: Vec<String> = shared.iter().filter(is_used).map(definition).collect();
+        parts.push(own.clone());
+        (notification.tags.concat(), parts.join("\n"))
+    };
+    Ok(notifications.iter().map(with_shared).collect())
+}
+
 fn notifications(
     contract: &Contract,
     shared: &mut Vec<Definition>,

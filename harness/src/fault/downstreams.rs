@@ -1,5 +1,6 @@
 //! Services behind the gateway in trouble.
 
+use contract::rules;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
@@ -39,7 +40,7 @@ impl Stage {
     /// Asks the gateway, as actor `name`, for an answer that begins with status 200 and must be broken off.
     pub async fn expect_broken_off(&self, name: &str, call: &Call) -> Outcome {
         let recorder = self.lane(name, Actor::Caller);
-        recorder.push(Entry::Request(call.shown()));
+        recorder.push(Entry::Request(call.shown(rules::Service::Gateway)));
         let endpoint = self.endpoint_of(Part::ApiGateway)?;
         let what = format!("the answer to GET {}", call.path);
         let read = async {

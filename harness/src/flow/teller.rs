@@ -310,7 +310,14 @@ impl<'a> Teller<'a> {
             Entry::Request(request) => {
                 let path = self.redactor.text(&request.path);
                 let head = format!("{} {path}", request.method);
-                self.add(Step::new(Kind::Request, Some(out), head));
+                let service = request.service.map(|service| match service {
+                    contract::rules::Service::Gateway => told::Service::Gateway,
+                    contract::rules::Service::Websocket => told::Service::Websocket,
+                });
+                self.add(Step {
+                    service,
+                    ..Step::new(Kind::Request, Some(out), head)
+                });
                 self.headers_and_body(&request.headers, &request.body);
             }
             Entry::Response(response) => {
@@ -633,6 +640,7 @@ bert/1 (WebSocket client)
                     path: "/x".into(),
                     headers: vec![("x-user-id".into(), "u".into())],
                     body: Body::Empty,
+                    service: None,
                 }),
                 Entry::Response(Response {
                     status: 404,

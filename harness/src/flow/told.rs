@@ -52,6 +52,9 @@ pub struct Step {
     pub arrow: Option<Arrow>,
     /// The words for it.
     pub head: String,
+    /// The service that it asks, where it is a request to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
     /// What belongs to it: header fields, a body, what was published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub body: Vec<Block>,
@@ -85,6 +88,16 @@ pub enum Kind {
     Fence,
     /// The scenario or the stream says something.
     Note,
+}
+
+/// A service that is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Service {
+    /// The API gateway.
+    Gateway,
+    /// The websocket service.
+    Websocket,
 }
 
 /// Which way something travels, from the actor's point of view.
@@ -150,11 +163,12 @@ impl Lane {
 
 impl Step {
     /// A step of this kind, which travels as `arrow` says and has these words.
-    pub(super) fn new(kind: Kind, arrow: Option<Arrow>, head: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, arrow: Option<Arrow>, head: impl Into<String>) -> Self {
         Self {
             kind,
             arrow,
             head: head.into(),
+            service: None,
             body: Vec::new(),
             messages: None,
             forbidden: false,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Ledger, Promise, Published};
 
 /// The numbers of the messages that a connection was promised, by what became of them. Each is in one list.
@@ -23,7 +25,7 @@ pub struct Account {
 }
 
 /// How many messages of a number of connections became what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// See [`Account::delivered`].
     pub delivered: usize,

@@ -1,23 +1,45 @@
-//! A run's results for people and for programs; every format is made from the same [`Results`].
+//! A run's results for people and for programs.
 //!
+//! Made of the [`Results`] themselves:
 //! - `scenario`: one scenario that failed, with its evidence
 //! - `text`: a run for a terminal
-//! - `json`: a run for programs; `harness/schemas/results.json` describes it
 //! - `junit`: a run for CI servers
-//! - `markdown`: a run for a job summary or a pull request
 //! - `github`: annotations for GitHub Actions
+//! - [`document`]: a run for programs; `harness/schemas/results.json` describes it
+//!
+//! Made of the document alone, so that they can be made again of a file:
+//! - [`page`](fn@page): a page for a browser
+//! - [`markdown`](fn@markdown): a summary for a job or a pull request
+//!
+//! What those two stand on:
+//! - [`reference`]: what readers look up in the contract
+//! - [`base`]: what the run is compared with
+//! - `difference`, `values`: two flows compared by what they mean
+//! - `actors`: who stands in a drawing of a flow
+//! - `mermaid`: a flow as a diagram that GitHub draws
 
+mod actors;
+pub mod base;
+mod difference;
+pub mod document;
 mod github;
-mod json;
 mod junit;
 mod markdown;
+mod mermaid;
+mod page;
+pub mod reference;
 mod scenario;
 mod text;
+mod values;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use markdown::text as markdown;
+pub use page::page;
 pub use scenario::failure;
+
+use document::Document;
 
 use crate::results::Results;
 
@@ -34,32 +56,37 @@ pub enum Format {
     Markdown,
     /// The text, and annotations for GitHub Actions.
     Github,
+    /// For a browser.
+    Html,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Text,
         Self::Json,
         Self::Junit,
         Self::Markdown,
         Self::Github,
+        Self::Html,
     ];
 
     /// Those that are files of their own, with the files' names.
-    pub const FILES: [(Self, &str); 3] = [
+    pub const FILES: [(Self, &str); 4] = [
+        (Self::Html, "report.html"),
         (Self::Json, "results.json"),
         (Self::Junit, "junit.xml"),
         (Self::Markdown, "summary.md"),
     ];
 
-    /// `results` in this format.
-    pub fn of(self, results: &Results) -> String {
+    /// `results`, whose document is `document`, in this format.
+    pub fn of(self, results: &Results, document: &Document) -> String {
         match self {
             Self::Text => text::text(results),
-            Self::Json => json::text(results),
+            Self::Json => document.text(),
             Self::Junit => junit::text(results),
-            Self::Markdown => markdown::text(results),
+            Self::Markdown => markdown(document),
+            Self::Html => page(document),
             Self::Github => format!("{}{}", github::annotations(results), text::text(results)),
         }
     }
@@ -73,6 +100,7 @@ impl fmt::Display for Format {
             Self::Junit => "junit",
             Self::Markdown => "markdown",
             Self::Github => "github",
+            Self::Html => "html",
         })
     }
 }

@@ -115,7 +115,7 @@ impl Stage {
         call: &Call,
     ) -> Outcome<(Reply, Recorder)> {
         let recorder = self.lane(name, Actor::Caller);
-        recorder.push(Entry::Request(call.shown()));
+        recorder.push(Entry::Request(call.shown(service)));
         if let CallBody::Json(json) = &call.body {
             self.lock().redactor.note_sent(json);
         }

@@ -121,6 +121,7 @@ impl Stage {
         headers: Vec<(String, String)>,
     ) -> Outcome<Answer> {
         let handshake = Handshake {
+            service: Service::Gateway,
             endpoint: self.endpoint(Service::Gateway)?,
             path: path.to_owned(),
             target: self.0.system.profile().gateway_target(path),
@@ -230,6 +231,7 @@ impl Stage {
     ) -> Outcome<Handshake> {
         let Upgrade { target, bearer } = self.0.system.profile().upgrade(path, &user.id);
         Ok(Handshake {
+            service: Service::Websocket,
             endpoint: self.endpoint(Service::Websocket)?,
             path: path.to_owned(),
             target,

@@ -43,7 +43,8 @@ impl Stage {
         breaches.extend(self.audit(&clients));
         let ended = clients.iter().filter_map(|client| {
             let words = client.lost()?;
-            Some(Breach::new(format!("{} {words}", client.name())))
+            let name = client.name();
+            Some(Breach::new(format!("{name} {words}")).at(name, None))
         });
         breaches.extend(ended);
         if breaches.is_empty() {
@@ -241,7 +242,7 @@ impl Stage {
             );
             // One whose connection ended has that to answer for.
             let promise = client.ended().is_none().then_some(ONCE);
-            Some(Breach::of(words, promise))
+            Some(Breach::of(words, promise).at(name, None))
         });
         Ok(join_all(arrivals).await.into_iter().flatten().collect())
     }
@@ -288,5 +289,5 @@ fn doubled_fences(client: &Client) -> Option<Breach> {
     fences.sort();
     fences.dedup();
     let words = || format!("{} received a fence twice", client.name());
-    (fences.len() < all).then(|| Breach::of(words(), [ONCE]))
+    (fences.len() < all).then(|| Breach::of(words(), [ONCE]).at(client.name(), None))
 }

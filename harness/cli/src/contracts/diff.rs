@@ -54,28 +54,10 @@ struct Version {
 }
 
 pub fn run(arguments: &Arguments) -> Status {
-    let base = match base(&arguments.base) {
-        Ok(base) => base,
-        Err(problem) => return unreadable(&format!("--base: {problem}")),
+    let findings = match findings(&arguments.base, arguments.head.as_deref()) {
+        Ok(findings) => findings,
+        Err(message) => return unreadable(&message),
     };
-    let head = match &arguments.head {
-        Some(folder) => of_folder(folder, &folder.display().to_string()),
-        None => data()
-            .contract()
-            .and_then(|files| read(&files, "contracts")),
-    };
-    let head = match head {
-        Ok(head) => head,
-        Err(problem) => return unreadable(&problem.to_string()),
-    };
-    let mut findings = diff(&base.contract, &head.contract);
-    for Finding { place, side, .. } in &mut findings {
-        let version = match side {
-            Side::Base => &base,
-            Side::Head => &head,
-        };
-        *place = format!("{}/{place}", version.folder);
-    }
     let report = match arguments.format {
         Format::Text => text(&findings),
         Format::Json => json(&findings),
@@ -87,6 +69,28 @@ pub fn run(arguments: &Arguments) -> Status {
         true => Status::Broken,
         false => Status::Kept,
     }
+}
+
+/// What changed since the contract that `base` names, a folder or a revision; in the contract in the folder `head`, or else
+/// in the one that this run reads.
+pub(crate) fn findings(base: &str, head: Option<&Path>) -> Result<Vec<Finding>, String> {
+    let base = self::base(base).map_err(|problem| format!("--base: {problem}"))?;
+    let head = match head {
+        Some(folder) => of_folder(folder, &folder.display().to_string()),
+        None => data()
+            .contract()
+            .and_then(|files| read(&files, "contracts")),
+    };
+    let head = head.map_err(|problem| problem.to_string())?;
+    let mut findings = diff(&base.contract, &head.contract);
+    for Finding { place, side, .. } in &mut findings {
+        let version = match side {
+            Side::Base => &base,
+            Side::Head => &head,
+        };
+        *place = format!("{}/{place}", version.folder);
+    }
+    Ok(findings)
 }
 
 /// The contract that `base` names; the folder of a revision is called what `git show` calls it.
