@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::SplitSink;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, Stream, StreamExt};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -47,8 +47,15 @@ struct Inner {
     reader: JoinHandle<()>,
 }
 
-/// Where messages are sent; nowhere once the connection has ended, so that its socket is closed.
+/// Where messages are sent; nowhere on somebody else's connection, and once one has ended, so that its socket is closed.
 type Sink = tokio::sync::Mutex<Option<SplitSink<Socket, Message>>>;
+
+/// What arrives on a connection, to its end.
+pub(crate) trait Messages:
+    Stream<Item = Result<Message, Error>> + Send + Unpin + 'static
+{
+}
+impl<T: Stream<Item = Result<Message, Error>> + Send + Unpin + 'static> Messages for T {}
 
 /// What the reader has seen so far.
 struct Seen {
@@ -84,23 +91,22 @@ struct State {
 }
 
 impl Client {
-    /// Takes over a connection and reads it to its end.
+    /// Takes over a connection and reads it to its end. One without a sink is somebody else's.
     pub(crate) fn start(
         name: &str,
         user: &str,
         (offered, promised): (usize, usize),
-        stream: Socket,
+        (sink, mut stream): (Option<SplitSink<Socket, Message>>, impl Messages),
         recorder: Recorder,
         counts: Arc<Counts>,
         is_fence: impl Fn(&[u8]) -> bool + Send + 'static,
     ) -> Self {
-        let (sink, mut stream) = stream.split();
         let seen = Arc::new(Seen {
             state: Mutex::default(),
             changed: Notify::new(),
             counts,
         });
-        let sink = Arc::new(Sink::new(Some(sink)));
+        let sink = Arc::new(Sink::new(sink));
         let (sees, closes) = (Arc::clone(&seen), Arc::clone(&sink));
         let records = recorder.clone();
         let reader = tokio::spawn(async move {
@@ -290,12 +296,27 @@ impl Client {
 
     /// Closes the connection as a browser does and waits until the server has closed it too.
     pub async fn close(&self) -> Outcome {
+        self.close_by(self.send(Frame::Close(Some((1000, String::new())))))
+            .await
+    }
+
+    /// The same for a connection that is somebody else's: `closing` lets them close it with 1000.
+    pub async fn close_elsewhere(&self, closing: impl Future<Output = Outcome>) -> Outcome {
+        self.close_by(async {
+            let close = Frame::Close(Some((1000, String::new())));
+            self.0.recorder.push(Entry::Sent(close));
+            closing.await
+        })
+        .await
+    }
+
+    async fn close_by(&self, closing: impl Future<Output = Outcome>) -> Outcome {
         {
             let mut state = self.0.seen.lock();
             (state.closing, state.left) = (true, true);
             state.over = Some(self.0.seen.published());
         }
-        self.send(Frame::Close(Some((1000, String::new())))).await?;
+        closing.await?;
         let ended = self.until(|state| state.ended.clone()).await;
         let code = self.0.seen.lock().close.clone();
         ensure(ended.is_some(), || {
@@ -458,7 +479,7 @@ impl Client {
     }
 
     /// Writes a sentence into the client's lane.
-    pub(crate) fn note(&self, words: &str) {
+    pub fn note(&self, words: &str) {
         self.0.recorder.push(Entry::Note(words.to_owned()));
     }
 

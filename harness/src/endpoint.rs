@@ -98,11 +98,7 @@ impl Endpoint {
 
     /// How the URLs of the same endpoint for HTTP begin.
     pub(crate) fn http_base(&self) -> String {
-        let scheme = if self.trust.is_some() {
-            "https"
-        } else {
-            "http"
-        };
+        let scheme = if self.has_tls() { "https" } else { "http" };
         format!("{scheme}://{}", self.authority())
     }
 

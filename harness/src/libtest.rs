@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::fixture::FixtureError;
 use crate::profile::Profile;
@@ -30,13 +30,21 @@ pub fn main(scenarios: Result<Vec<Scenario>, FixtureError>) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let running = filtered(&arguments, &scenarios);
+    let profile = match Profile::reference() {
+        Ok(profile) => profile,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let mut running = filtered(&arguments, &scenarios);
+    running.retain(|scenario| scenario.lacking(&profile).is_none());
     if arguments.list || running.is_empty() {
-        let trials = scenarios
-            .into_iter()
-            .map(|s| Trial::test(s.id, || Ok(())))
-            .collect();
-        return libtest_mimic::run(&arguments, trials).exit_code();
+        let trials = scenarios.into_iter().map(|scenario| {
+            let lack = scenario.lacking(&profile);
+            Trial::ignorable_test(scenario.id, || Ok(completion(lack)))
+        });
+        return libtest_mimic::run(&arguments, trials.collect()).exit_code();
     }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -49,13 +57,7 @@ pub fn main(scenarios: Result<Vec<Scenario>, FixtureError>) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let profile = match Profile::reference() {
-        Ok(profile) => profile,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(USAGE);
-        }
-    };
+    let lacks: Vec<_> = scenarios.iter().map(|s| s.lacking(&profile)).collect();
     let opened = runtime.block_on(async {
         let theatre = Theatre::open(profile, chosen, &|line| eprintln!("{line}")).await?;
         theatre.prepare(&running).await?;
@@ -67,12 +69,16 @@ pub fn main(scenarios: Result<Vec<Scenario>, FixtureError>) -> ExitCode {
     };
     let trials = scenarios
         .into_iter()
-        .map(|scenario| {
+        .zip(lacks)
+        .map(|(scenario, lack)| {
             let (theatre, handle) = (Arc::clone(&theatre), runtime.handle().clone());
-            Trial::test(scenario.id.clone(), move || {
+            Trial::ignorable_test(scenario.id.clone(), move || {
+                if lack.is_some() {
+                    return Ok(completion(lack));
+                }
                 let verdict = handle.block_on(theatre.play(&scenario));
                 match verdict.result {
-                    Ok(()) => Ok(()),
+                    Ok(()) => Ok(Completion::Completed),
                     Err(_) => Err(Failed::from(report::failure(&verdict))),
                 }
             })
@@ -81,6 +87,11 @@ pub fn main(scenarios: Result<Vec<Scenario>, FixtureError>) -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials);
     runtime.block_on(theatre.stop());
     conclusion.exit_code()
+}
+
+/// How a trial ends that is not played: ignored, where this machine lacks what it needs, with the reason.
+fn completion(lack: Option<String>) -> Completion {
+    lack.map_or(Completion::Completed, Completion::ignored_with)
 }
 
 /// The scenarios that pass the filters: without one there is nothing to start a system for.

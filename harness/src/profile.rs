@@ -25,7 +25,7 @@ use crate::data::{self, PROGRAM};
 use crate::endpoint::Endpoint;
 use crate::error_shape::ErrorShape;
 use crate::fixture::FixtureError;
-use crate::system::Runtime;
+use crate::system::{Chromium, Runtime};
 use crate::token::Key;
 pub use image::{Image, ImageName};
 pub use wire::{TokenIn, Upgrade};
@@ -142,6 +142,9 @@ pub enum Capability {
     Logs,
     /// A browser may come from [`ORIGIN`](crate::system::ORIGIN).
     Origin,
+    /// This machine has a browser, and its pages can connect as the contract has it.
+    #[serde(skip)]
+    Browser,
 }
 
 /// What a profile says that its system does not have.
@@ -326,6 +329,28 @@ impl Profile {
                 elsewhere(&self.websocket, "websocket", why)
                     .or_else(|| elsewhere(&self.gateway, "gateway", why))
             }
+            Capability::Browser => missing(&self.websocket, "websocket")
+                .or_else(|| self.bars_pages())
+                .or_else(|| Chromium::program().err()),
+        }
+    }
+}
+
+impl Profile {
+    /// Why the code of the migration guide cannot connect from a page; nothing when it can.
+    fn bars_pages(&self) -> Option<String> {
+        let url = self.websocket.as_ref().and_then(Service::url);
+        if self.token_in == TokenIn::Header {
+            Some("[websocket] wants the token in a header field, which no page can set".to_owned())
+        } else if self.path.trim_end_matches('/') != "/ws" {
+            let path = &self.path;
+            Some(format!(
+                "[websocket] is at {path}, and a client of the guide asks for /ws"
+            ))
+        } else if url.is_some_and(Endpoint::has_tls) {
+            Some("[websocket] has TLS, and the browser is told of no authority".to_owned())
+        } else {
+            None
         }
     }
 }
@@ -341,6 +366,7 @@ impl fmt::Display for Capability {
             Self::Settings => "settings",
             Self::Logs => "logs",
             Self::Origin => "origin",
+            Self::Browser => "browser",
         })
     }
 }
@@ -424,6 +450,16 @@ mod tests {
         "[websocket]\nurl = \"ws://h\"\n[backplane]\npublish = [\"p\", \"{channel}\"]",
         Capability::Faults,
         "[backplane] publishes by a command: Redis cannot be stopped and reached again"
+    )]
+    #[case::no_query_in_a_page(
+        "[websocket]\ntoken_in = \"header\"",
+        Capability::Browser,
+        "[websocket] wants the token in a header field, which no page can set"
+    )]
+    #[case::another_path(
+        "[websocket]\npath = \"/live\"",
+        Capability::Browser,
+        "[websocket] is at /live, and a client of the guide asks for /ws"
     )]
     #[case::gateway_elsewhere(
         "[redis]\nurl = \"redis://h\"\n[gateway]\nurl = \"http://h\"",

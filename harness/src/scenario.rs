@@ -133,10 +133,11 @@ impl Scenario {
     pub fn all_needs(&self) -> BTreeSet<Capability> {
         let mut needs = self.needs.clone();
         match self.area() {
-            "notifications" => needs.insert(Capability::Websocket),
-            "gateway" => needs.insert(Capability::Gateway),
-            _ => false,
-        };
+            "notifications" => needs.extend([Capability::Websocket]),
+            "gateway" => needs.extend([Capability::Gateway]),
+            "browser" => needs.extend([Capability::Websocket, Capability::Browser]),
+            _ => {}
+        }
         if let Some(settings) = &self.own_system {
             needs.insert(Capability::Faults);
             if settings.variables().next().is_some() {

@@ -1,6 +1,7 @@
 //! One scenario's view of a system: users that nobody else has, connections, publishing, calls, and the fence.
 //!
 //! - `connections`: how users connect, and what an upgrade is answered
+//! - `guests`: connections that somebody else makes and keeps
 //! - `calls`: HTTP, to the services and behind the gateway
 //! - `traffic`: numbered messages that are published while something else happens
 //! - `crowd`: many users who all do the same
@@ -9,9 +10,11 @@
 mod calls;
 mod connections;
 mod crowd;
+mod guests;
 mod settlement;
 mod traffic;
 
+pub use guests::{Guest, Sight};
 pub use traffic::Traffic;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,6 +9,7 @@ pub fn all() -> Result<Vec<Scenario>, FixtureError> {
     let mut scenarios = scenarios_notifications::scenarios()?;
     scenarios.extend(scenarios_gateway::scenarios()?);
     scenarios.extend(scenarios_resilience::scenarios());
+    scenarios.extend(scenarios_browser::scenarios());
     scenarios.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(scenarios)
 }

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use contract::rules::{self, Service};
+use futures_util::StreamExt;
+use futures_util::stream::SplitSink;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::{Stage, User, fence_of};
-use crate::client::{Client, PATIENCE};
+use crate::client::{Client, Messages, PATIENCE};
 use crate::endpoint::Endpoint;
 use crate::fault::Link;
 use crate::flow::{Actor, Entry, Frame, Recorder};
@@ -17,10 +20,10 @@ use crate::scenario::{Failure, Outcome, ensure};
 
 /// A client's lane.
 pub(super) struct Lane {
-    name: String,
+    pub name: String,
     /// How many messages had been published when its handshake began.
-    offered: usize,
-    recorder: Recorder,
+    pub offered: usize,
+    pub recorder: Recorder,
 }
 
 impl Stage {
@@ -189,7 +192,7 @@ impl Stage {
         (name, offered, recorder)
     }
 
-    fn next_lane(&self, user: &User) -> Lane {
+    pub(super) fn next_lane(&self, user: &User) -> Lane {
         let offered = self.settled();
         let state = self.lock();
         let others = state.lanes.iter().filter(
@@ -293,10 +296,20 @@ impl Stage {
         stream: Socket,
         recorder: Recorder,
     ) -> Client {
+        let (sink, stream) = stream.split();
+        self.client_of(name, user, promise, (Some(sink), stream), recorder)
+    }
+
+    pub(super) fn client_of(
+        &self,
+        name: &str,
+        user: &User,
+        promise: (usize, usize),
+        ends: (Option<SplitSink<Socket, Message>>, impl Messages),
+        recorder: Recorder,
+    ) -> Client {
         let (id, counts) = (user.id.clone(), Arc::clone(&self.0.counts));
         let is_fence = move |bytes: &[u8]| fence_of(&id, bytes);
-        Client::start(
-            name, &user.name, promise, stream, recorder, counts, is_fence,
-        )
+        Client::start(name, &user.name, promise, ends, recorder, counts, is_fence)
     }
 }

@@ -3,6 +3,7 @@
 //! A guardian, a shell that waits for the end of its input, kills the children when this process dies without
 //! having done so, even by SIGKILL: the kernel closes the pipe.
 
+use std::fmt::Display;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Stdio;
@@ -15,9 +16,11 @@ use super::log::Log;
 use super::{Exit, StartError};
 
 /// Reads from standard input whom to watch, by process id, a group's being negative, and whom to forget or to kill now;
-/// at its end kills those that are left, unless told `done`.
+/// at its end kills those that are left, unless told `done`, and then removes their folder, if there is one. What is being
+/// killed may still be writing in it.
 const GUARDIAN: &str = "trap '' INT TERM HUP
 pids=
+folder=
 forget() {
   left=
   for other in $pids; do [ \"$other\" = \"$1\" ] || left=\"$left $other\"; done
@@ -29,9 +32,13 @@ while read -r word pid; do
     watch) pids=\"$pids $pid\" ;;
     forget) forget \"$pid\" ;;
     kill) kill -s KILL -- \"$pid\" 2>/dev/null; forget \"$pid\" ;;
+    folder) folder=$pid ;;
   esac
 done
-for pid in $pids; do kill -s KILL -- \"$pid\" 2>/dev/null; done";
+for pid in $pids; do kill -s KILL -- \"$pid\" 2>/dev/null; done
+[ -n \"$folder\" ] || exit 0
+tries=0
+until rm -rf -- \"$folder\" 2>/dev/null || [ \"$tries\" = 200 ]; do sleep 0.05; tries=$((tries + 1)); done";
 
 /// Ports are taken from below the range that the kernel gives to outgoing connections, so that none of those can
 /// take one between its choice and its use.
@@ -161,13 +168,24 @@ impl Guardian {
         self.tell("kill", -i64::from(leader)).await
     }
 
-    async fn watch(&mut self, pid: u32) -> io::Result<()> {
-        self.tell("watch", pid.into()).await
+    /// Removes the folder `path`, which may not be there yet, when what it watches has been killed. It has one at most.
+    pub async fn remove_folder(&mut self, path: &str) -> io::Result<()> {
+        self.tell("folder", path).await
     }
 
-    async fn tell(&mut self, word: &str, pid: i64) -> io::Result<()> {
+    /// Kills what it watches now, and returns when that is done.
+    pub async fn finish(mut self) {
+        drop(self.input);
+        let _ = self.shell.wait().await;
+    }
+
+    async fn watch(&mut self, pid: u32) -> io::Result<()> {
+        self.tell("watch", pid).await
+    }
+
+    async fn tell(&mut self, word: &str, about: impl Display) -> io::Result<()> {
         self.input
-            .write_all(format!("{word} {pid}\n").as_bytes())
+            .write_all(format!("{word} {about}\n").as_bytes())
             .await
     }
 

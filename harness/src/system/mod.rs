@@ -10,6 +10,7 @@
 //! - `engine`: what is asked of the container engine itself: images, networks, remains
 //! - `processes`: parts as child processes
 //! - `children`: child processes that do not outlive this one
+//! - `chromium`: a headless browser as one of them
 //! - `binaries`: the services' programs, built by cargo
 //! - `image`: an image from a program and its libraries
 //! - `redis_package`: a real Redis from the operating system's package
@@ -19,6 +20,7 @@
 
 mod binaries;
 mod children;
+mod chromium;
 mod containers;
 mod engine;
 mod good_token;
@@ -52,6 +54,7 @@ use crate::scenario::{Failure, Outcome};
 use crate::standin::StandIns;
 use crate::token::{Issuer, Key};
 pub(crate) use children::Guardian;
+pub use chromium::Chromium;
 use log::Log;
 pub use log::Mark;
 use part::Parts;

@@ -8,7 +8,7 @@ use clap::Args;
 use contract::Contract;
 use futures_util::{StreamExt, stream};
 use harness::contract::contract;
-use harness::profile::Profile;
+use harness::profile::{Capability, Profile};
 use harness::runner::Theatre;
 use harness::saboteur::{self, Sabotage};
 use harness::scenario::Scenario;
@@ -38,7 +38,8 @@ Examples:
 
 A saboteur stands between the suite and the system, and has a line to Redis of its own. While one promise is broken the
 scenarios that prove it are played, and one of them has to fail under that very promise. With nothing broken everything
-has to be kept, every time. What the system cannot be asked to prove is skipped, with the reason.
+has to be kept, every time. What the system cannot be asked to prove is skipped, with the reason; scenarios in a browser
+are left out.
 
 Exit status:
   0  every sabotage was noticed, and the healthy system failed nowhere
@@ -102,7 +103,9 @@ pub fn run(arguments: &Arguments) -> Status {
     if able.is_empty() {
         return usage(&format!("there is nothing to try\n{}", table(&skipped)));
     }
-    let (scenarios, _) = playable(all, &profile);
+    let (mut scenarios, _) = playable(all, &profile);
+    // They prove in a browser what others prove without one, and hundreds of browsers take too long.
+    scenarios.retain(|scenario| !scenario.all_needs().contains(&Capability::Browser));
     let tested = async {
         let theatre = Theatre::open(profile, chosen, &|line| eprintln!("{line}")).await?;
         let theatre = theatre.behind_a_saboteur();
