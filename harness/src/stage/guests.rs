@@ -116,6 +116,7 @@ fn record_upgrade(recorder: &Recorder, place: &str, path: &str) {
         path: path.to_owned(),
         headers: Vec::new(),
         body: Body::Empty,
+        service: Some(Service::Websocket),
     }));
     recorder.push(Entry::Response(Response {
         status: 101,
