@@ -26,6 +26,8 @@ use crate::{Pages, Socket, Trouble};
 pub const PATIENCE: Duration = harness::client::PATIENCE;
 /// How often a page is asked again.
 const POLL_INTERVAL: Duration = Duration::from_millis(15);
+/// What the console is told when all its complaints are wanted.
+const LAST: &str = "that was all";
 /// What a page calls to tell of its WebSockets.
 const BINDING: &str = "noticed";
 
@@ -133,6 +135,16 @@ impl Tab {
         complaints.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The same, when nothing of it is still on its way.
+    pub async fn all_complaints(&self) -> Result<Vec<String>, Trouble> {
+        // Complaints are heard in the order in which they come.
+        self.run(&format!("console.error({LAST:?})")).await?;
+        self.until_complaint(LAST).await?;
+        let mut complaints = self.complaints();
+        complaints.retain(|words| words != LAST);
+        Ok(complaints)
+    }
+
     /// The next WebSocket that its scripts open, of a tab that was opened at an origin of no server.
     pub async fn socket(&mut self) -> Result<Socket, Trouble> {
         let next = match &mut self.sockets {
@@ -205,6 +217,9 @@ async fn hear_complaints(page: &Page, heard: &Arc<Mutex<Vec<String>>>) -> Result
     tokio::spawn(async move {
         loop {
             let words = tokio::select! {
+                // Console calls last: when one is heard that a test makes, everything before it has been.
+                biased;
+                Some(thrown) = exceptions.next() => words_of(&thrown.exception_details),
                 Some(entry) = entries.next() => match entry.entry.level {
                     LogEntryLevel::Error | LogEntryLevel::Warning => entry.entry.text.clone(),
                     _ => continue,
@@ -215,7 +230,6 @@ async fn hear_complaints(page: &Page, heard: &Arc<Mutex<Vec<String>>>) -> Result
                     | ConsoleApiCalledType::Assert => words_of_all(&call.args),
                     _ => continue,
                 },
-                Some(thrown) = exceptions.next() => words_of(&thrown.exception_details),
                 else => break,
             };
             note(words, &complaints);
