@@ -31,7 +31,8 @@ pub fn text(document: &Document) -> String {
             let _ = writeln!(section, "\n> {words}");
         }
         let scenario = seen.and_then(|seen| document.scenario(&seen.scenario));
-        section.extend(scenario.map(evidence));
+        // What changed in a flow has a section of its own.
+        section.extend(scenario.filter(|s| s.diff.is_none()).map(evidence));
         if promise.evidence.len() > 1 {
             let _ = writeln!(
                 section,
@@ -145,10 +146,13 @@ fn head(document: &Document) -> String {
     text
 }
 
-/// A scenario's flow, as the diff where there is one, and the log.
+/// A scenario's flow, what became of its messages, and the log.
 fn evidence(scenario: &Scenario) -> String {
-    let flow = scenario.diff.as_ref().or(scenario.flow.as_ref());
-    let parts = [flow, scenario.account.as_ref(), scenario.log.as_ref()];
+    let parts = [
+        scenario.flow.as_ref(),
+        scenario.account.as_ref(),
+        scenario.log.as_ref(),
+    ];
     let parts: Vec<&str> = parts
         .into_iter()
         .flatten()

@@ -96,6 +96,31 @@ struct Item<'a> {
     badges: Vec<Badge>,
 }
 
+impl Item<'_> {
+    /// The scenario's id, in pieces between which a line may break.
+    fn pieces(&self) -> impl Iterator<Item = &str> {
+        self.scenario.id.split_inclusive(['/', '_', '-'])
+    }
+
+    /// How much somebody should look at it: the least comes first.
+    fn rank(&self) -> usize {
+        let words = ["broken", "harness bug", "not reached", "to be reviewed"];
+        let has = |word: &str| self.badges.iter().any(|badge| badge.word == word);
+        match words.iter().position(|word| has(word)) {
+            Some(rank) => rank,
+            None if self.badges.len() > 1 => words.len(),
+            None if has("kept") => words.len() + 1,
+            None => words.len() + 2,
+        }
+    }
+}
+
+/// Words with code between backticks, in pieces: whether it is code, and the text.
+fn inline(words: &str) -> impl Iterator<Item = (bool, &str)> {
+    let pieces = words.split('`').enumerate();
+    pieces.map(|(number, piece)| (number % 2 == 1, piece))
+}
+
 /// A word about a scenario or a promise, with a sign for those who see no colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 struct Badge {
@@ -106,6 +131,8 @@ struct Badge {
 #[derive(Serialize)]
 struct Data<'a> {
     program: &'static str,
+    /// The smallest evidence of the first broken promise.
+    first: Option<&'a str>,
     scenarios: Vec<Shown<'a>>,
 }
 
@@ -157,14 +184,18 @@ impl Badge {
 
 impl<'a> Page<'a> {
     fn of(document: &'a Document, room: Room) -> Self {
-        let scenarios: Vec<Item> = (document.scenarios.iter())
+        let mut scenarios: Vec<Item> = (document.scenarios.iter())
             .map(|scenario| Item {
                 scenario,
                 badges: badges(document, scenario),
             })
             .collect();
+        // Stable: in the order of ids otherwise.
+        scenarios.sort_by_key(Item::rank);
+        let broken = document.broken().flat_map(|promise| &promise.evidence);
         let data = Data {
             program: PROGRAM,
+            first: broken.map(|evidence| evidence.scenario.as_str()).next(),
             scenarios: scenarios
                 .iter()
                 .map(|item| shown(document, item, room))
@@ -437,8 +468,8 @@ mod tests {
             "broken",
             "harness bug",
             "not reached",
-            "kept",
             "to be reviewed",
+            "kept",
             "skipped",
             "not played",
         ];

@@ -3,6 +3,9 @@ const byId = new Map(data.scenarios.map((scenario) => [scenario.id, scenario]));
 const find = (id) => document.getElementById(id);
 const items = new Map([...find('items').children].map((item) => [item.id.slice('scenario/'.length), item]));
 const detail = find('detail');
+const views = new Map([...document.querySelectorAll('.view')].map((view) => [view.id, view]));
+// From here on the address says what is shown, and not only where a browser scrolls to.
+for (const one of [...items.values(), ...views.values()]) one.removeAttribute('id');
 const filters = { query: find('query'), verdict: find('verdict'), event: find('event'), client: find('client') };
 const plain = document.title;
 let shown;
@@ -95,7 +98,6 @@ function open(id, step) {
     const current = other === id;
     if (current) item.firstElementChild.setAttribute('aria-current', 'true');
     else item.firstElementChild.removeAttribute('aria-current');
-    if (current) reveal(item);
   }
   detail.scrollTop = 0;
   const wide = matchMedia('(min-width: 60rem)').matches;
@@ -120,20 +122,23 @@ function route() {
   const options = new URLSearchParams(search);
   const [kind, ...rest] = path.split('/');
   const view = { promise: 'promises', message: 'messages', scenario: 'scenarios' }[kind] ?? kind;
-  const known = document.querySelector(`.view#${CSS.escape(view || 'scenarios')}`) ?? find('scenarios');
-  for (const section of document.querySelectorAll('.view')) section.hidden = section !== known;
+  const name = views.has(view) ? view : 'scenarios';
+  const known = views.get(name);
+  for (const section of views.values()) section.hidden = section !== known;
   for (const link of document.querySelectorAll('nav a')) {
-    if (link.hash === `#${known.id}`) link.setAttribute('aria-current', 'page');
+    if (link.hash === `#${name}`) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   }
   if (kind === 'scenario') {
-    open(rest.join('/'), options.get('step'));
+    const id = rest.join('/');
+    open(id, options.get('step'));
+    if (items.has(id)) reveal(items.get(id));
     return;
   }
-  if (known.id === 'scenarios') {
-    for (const [name, field] of Object.entries(filters)) if (options.has(name)) field.value = options.get(name);
+  if (name === 'scenarios') {
+    for (const [key, field] of Object.entries(filters)) if (options.has(key)) field.value = options.get(key);
     filter();
-    const worth = data.scenarios.find(isWorthALook);
+    const worth = byId.get(data.first) ?? data.scenarios.find(isWorthALook);
     const wide = matchMedia('(min-width: 60rem)').matches;
     if (wide && !shown && worth) open(worth.id);
     else if (!wide) close();

@@ -48,5 +48,5 @@ function wrongs(breaches) {
           name === 'promise' ? element('a', { href: `#promise/${value}` }, value) : element('b', {}, value))))))));
 }
 
-/** An id that breaks at its slashes. */
-const breakable = (id) => id.split('/').flatMap((part, at) => (at ? ['/', element('wbr'), part] : [part]));
+/** An id in pieces between which a line may break. */
+const breakable = (id) => id.split(/(?<=[/_-])/).flatMap((part) => [part, element('wbr')]);
