@@ -10,7 +10,7 @@ use notification_services::websocket::decoder::Decoder;
 use notification_services::websocket::frame::{self, Opcode};
 use notification_services::websocket::outbox::Bounds;
 use notification_services::websocket::resp::{self, Reply};
-use notification_services::websocket::subscriptions::{Membership, Subscriptions};
+use notification_services::websocket::subscriptions::{Feed, LinkId, Membership, Subscriptions};
 
 /// As long as the messages of the load example.
 const PAYLOAD: [u8; 300] = [b'x'; 300];
@@ -58,7 +58,8 @@ fn fan_out(criterion: &mut Criterion) {
         ("fan-out", 200, 5, Channels::Same),
     ] {
         let subscriptions = Arc::new(Subscriptions::new("ws", connections, BOUNDS));
-        let memberships = join(&subscriptions, users, connections);
+        let feed = subscriptions.link_up(LinkId::default());
+        let memberships = join(&subscriptions, &feed, users, connections);
         let bytes = pushes((0..BURST).map(|number| match channels {
             Channels::Different => number * 7 % users,
             Channels::Same => 0,
@@ -73,7 +74,7 @@ fn fan_out(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements((BURST * connections) as u64));
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                take_in(&subscriptions, black_box(&bytes));
+                take_in(&feed, black_box(&bytes));
                 for membership in &woken {
                     black_box(taken(membership));
                 }
@@ -131,26 +132,26 @@ fn pushes(users: impl Iterator<Item = usize>) -> Vec<u8> {
 }
 
 /// Everybody's memberships, confirmed, a user's beside one another.
-fn join(subscriptions: &Arc<Subscriptions>, users: usize, connections: usize) -> Vec<Membership> {
-    subscriptions.link_up();
+fn join(
+    subscriptions: &Arc<Subscriptions>,
+    feed: &Feed,
+    users: usize,
+    connections: usize,
+) -> Vec<Membership> {
     let memberships = (0..users * connections)
         .map(|number| {
             let user = format!("user-{}", number / connections);
             subscriptions.join(&user).expect("the quota is not reached")
         })
         .collect();
-    let mut intake = subscriptions.intake();
-    for user in 0..users {
-        let channel = format!("ws:user-{user}");
-        intake
-            .subscribed(channel.as_bytes())
-            .expect("it was asked for");
+    for request in feed.take_requests() {
+        feed.intake().answered(&request, true);
     }
     memberships
 }
 
-fn take_in(subscriptions: &Subscriptions, mut bytes: &[u8]) {
-    let mut intake = subscriptions.intake();
+fn take_in(feed: &Feed, mut bytes: &[u8]) {
+    let mut intake = feed.intake();
     while let Ok(Some((reply, length))) = resp::parse(bytes) {
         if let Reply::Message { channel, payload } = reply {
             intake.message(channel, payload).expect("it is text");

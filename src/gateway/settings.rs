@@ -4,10 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use http::HeaderValue;
-use redis::IntoConnectionInfo;
 use reqwest::Url;
 
 use crate::auth::Verifier;
+use crate::redis_url::RedisUrl;
 use crate::settings::Environment;
 
 /// What every variable of the gateway starts with.
@@ -24,7 +24,7 @@ pub struct Settings {
     /// The services behind.
     pub downstreams: Downstreams,
     /// Where the replicas share their rate limits. `REDIS_URL`, `redis://localhost:6379`.
-    pub redis: redis::Client,
+    pub redis: RedisUrl,
     /// How long a request waits for Redis before it passes unlimited. `REDIS_TIMEOUT`, 0.25 s.
     pub redis_deadline: Duration,
     /// The origins whose pages may read answers. `CORS_ORIGINS`, a list with commas, empty.
@@ -104,7 +104,7 @@ impl Settings {
         let files = service(environment, "FILE_SERVICE_URL");
         let classes = service(environment, "CMS_API_URL");
         let orchestrator = service(environment, "BATCH_ORCHESTRATOR_URL");
-        let redis = redis_client(environment);
+        let redis = redis(environment);
         let redis_deadline = seconds(environment, "REDIS_TIMEOUT", 0.25);
         let cors_origins = origins(environment);
         let rates = Rates {
@@ -152,10 +152,7 @@ impl fmt::Debug for Settings {
             .field("environment", &self.environment)
             .field("jwt_secret_key", &"***")
             .field("downstreams", &self.downstreams)
-            .field(
-                "redis",
-                &self.redis.get_connection_info().addr().to_string(),
-            )
+            .field("redis", &self.redis)
             .field("redis_deadline", &self.redis_deadline)
             .field("cors_origins", &self.cors_origins)
             .field("rates", &self.rates)
@@ -220,17 +217,12 @@ fn service(environment: &mut Environment, name: &str) -> Option<Url> {
     url
 }
 
-fn redis_client(environment: &mut Environment) -> Option<redis::Client> {
+fn redis(environment: &mut Environment) -> Option<RedisUrl> {
     let name = prefixed("REDIS_URL");
     let url = environment.text(&name, "redis://localhost:6379");
-    let client = url
-        .into_connection_info()
-        .and_then(redis::Client::open)
-        .ok();
-    if client.is_none() {
-        environment.reject(&name, "(hidden)", "a redis:// URL");
-    }
-    client
+    RedisUrl::parse(&url)
+        .map_err(|expected| environment.reject(&name, "(hidden)", expected))
+        .ok()
 }
 
 fn origins(environment: &mut Environment) -> Vec<HeaderValue> {
@@ -324,7 +316,8 @@ mod tests {
             problems,
             [
                 "API_GATEWAY_FILE_SERVICE_URL=(hidden): expected an http:// URL without query and fragment",
-                "API_GATEWAY_REDIS_URL=(hidden): expected a redis:// URL",
+                "API_GATEWAY_REDIS_URL=(hidden): expected redis://[[user]:password@]host[:port][/database], or \
+                 redis+sentinel:// or redis+cluster:// with several hosts",
             ]
         );
     }

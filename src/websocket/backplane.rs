@@ -1,28 +1,32 @@
-//! The one connection to Redis that carries every user's subscription: kept up, checked, and read in batches.
+//! The connections to Redis that carry every user's subscription, kept up: one, or in a cluster one to each primary.
 //!
-//! A failover can leave the connection as it was and its other end a replica, which gets what is published to the new
+//! A failover can leave a connection as it was and its other end a replica, which gets what is published to the new
 //! master late or never. So a replica is as good as lost: Redis tells at once that it is one ([`demotion`]), and where it
-//! does not, what is asked at every health interval is the role.
+//! does not, what is asked at every health interval is the role. Where sentinels watch over Redis, it is whom they name
+//! ([`sentinel`]).
+//!
+//! In a cluster there are two ways. Sharded, a channel has its slot's primary, where it is published too, and is lost when
+//! that is ([`cluster`]). Plain, any primary will do, for the cluster's nodes tell one another what is published; and all
+//! channels are lost when one of them may have missed something ([`bus`]).
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use super::demotion;
+use super::link::{Link, Words};
 use super::metrics::Metrics;
-use super::redis::{HELLO, PING, RedisAddress, RedisError, RedisStream};
-use super::resp::{self, Reply, Role};
-use super::subscriptions::{NotText, OutOfStep, Request, Subscriptions};
+use super::redis::{RedisAddress, RedisError};
+use super::subscriptions::{LinkId, Subscriptions};
+use super::{bus, cluster, demotion, sentinel};
+use crate::redis_url::RedisUrl;
 
-/// How the connection to Redis is kept.
+/// How the connections to Redis are kept.
 #[derive(Debug)]
 pub struct Backplane {
-    /// Where Redis is.
-    pub address: RedisAddress,
     /// How often Redis is asked whether it is there and still the master, and how long it may take to answer.
     pub health_interval: Duration,
     /// Whom to tell what Redis says.
@@ -32,157 +36,193 @@ pub struct Backplane {
 }
 
 /// How long Redis may take to accept a connection and answer the first ping.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+pub(super) const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
-/// How much is read at once: what it holds is delivered as one batch.
-const READ_SIZE: usize = 64 * 1024;
+/// Where the Redis is to which one link leads.
+#[derive(Debug)]
+pub(super) enum Whereabouts {
+    /// One of these, by turns until one is there.
+    AnyOf(Vec<RedisAddress>),
+    /// Whom the sentinels name.
+    Named(watch::Receiver<Option<RedisAddress>>),
+}
+
+/// What tells, besides a link itself, that something may have been missed on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Watch {
+    /// The master becomes a replica.
+    Demotion,
+    /// The nodes of the cluster lose touch.
+    Bus,
+    /// Nothing: the cluster ends subscriptions when it has to.
+    Nothing,
+}
+
+/// Who has to answer for Redis to be well.
+pub type Targets = watch::Receiver<Vec<RedisAddress>>;
 
 impl Backplane {
-    /// Connects, and connects anew whenever the connection is lost. Does not end.
-    pub async fn run(self) {
+    /// Connects to what `url` says, and anew whenever a connection is lost. Does not end. The first who have to answer for
+    /// Redis to be well are told to `targets`, and whoever else comes to have to.
+    pub async fn run(self, url: RedisUrl, words: Words, targets: watch::Sender<Vec<RedisAddress>>) {
+        match (url, words) {
+            (RedisUrl::One(info), _) => {
+                let addresses = vec![RedisAddress::of(&info)];
+                targets.send_replace(addresses.clone());
+                let place = Whereabouts::AnyOf(addresses);
+                self.keep(LinkId::default(), place, self.link(words), Watch::Demotion)
+                    .await;
+            }
+            (RedisUrl::Sentinel(url), _) => {
+                let sentinels = sentinel::Sentinels::new(&url, self.health_interval);
+                let place = Whereabouts::Named(sentinels.master());
+                let mut master = sentinels.master();
+                let tell = async {
+                    while master.changed().await.is_ok() {
+                        targets.send_replace(master.borrow().iter().cloned().collect());
+                    }
+                };
+                let keep = self.keep(LinkId::default(), place, self.link(words), Watch::Demotion);
+                tokio::join!(sentinels.follow(), tell, keep);
+            }
+            (RedisUrl::Cluster(nodes), Words::Plain) => {
+                let nodes: Vec<_> = nodes.iter().map(RedisAddress::of).collect();
+                targets.send_replace(nodes.clone());
+                let place = Whereabouts::AnyOf(nodes);
+                self.keep(LinkId::default(), place, self.link(words), Watch::Bus)
+                    .await;
+            }
+            (RedisUrl::Cluster(nodes), Words::Sharded) => {
+                let nodes = nodes.iter().map(RedisAddress::of).collect();
+                cluster::Cluster::new(Arc::new(self), nodes, targets)
+                    .follow()
+                    .await;
+            }
+        }
+    }
+
+    /// How a link is used that nobody moves channels from.
+    fn link(&self, words: Words) -> Link {
+        self.link_told(words, Arc::default())
+    }
+
+    /// How a link is used; `moved` is told when channels move.
+    pub(super) fn link_told(&self, words: Words, moved: Arc<Notify>) -> Link {
+        Link {
+            health_interval: self.health_interval,
+            words,
+            metrics: self.metrics.clone(),
+            moved,
+        }
+    }
+
+    /// Keeps link number `id` to the Redis at `place`. Does not end.
+    pub(super) async fn keep(&self, id: LinkId, mut place: Whereabouts, link: Link, watch: Watch) {
         let mut backoff = Backoff::default();
         let mut warned = false;
-        loop {
-            match self.address.connect(CONNECT_DEADLINE).await {
-                Ok(stream) => {
-                    info!(redis = %self.address, "connected to redis");
+        for attempt in 0.. {
+            let Some(address) = place.now(attempt) else {
+                place.changed().await;
+                continue;
+            };
+            match self.open(&address, watch).await {
+                Ok((mut stream, bus)) => {
+                    info!(redis = %address, "connected to redis");
                     if !stream.tells_role && !std::mem::replace(&mut warned, true) {
                         warn!(
                             "redis does not tell its role: a failover that keeps connections open goes unnoticed"
                         );
                     }
                     backoff = Backoff::default();
-                    self.subscriptions.link_up();
-                    let lost = self.serve(stream).await;
-                    self.subscriptions.link_lost();
-                    error!(error = %lost, "lost redis: every connection is told to close");
+                    let feed = self.subscriptions.link_up(id);
+                    let lost = tokio::select! {
+                        biased; // what is passed on behind a gap must not be delivered
+                        lost = self.until_missed(&address, watch, bus) => lost,
+                        () = place.leaves(&address) => RedisError::Superseded,
+                        lost = link.carry(&mut stream, &feed) => match lost {
+                            Ok(never) => match never {},
+                            Err(lost) => lost,
+                        },
+                    };
+                    drop(feed);
+                    error!(redis = %address, error = %lost, "lost redis: every connection that relied on it is told to close");
+                    link.moved.notify_one();
                 }
-                Err(error) => warn!(redis = %self.address, %error, "failed to connect to redis"),
+                Err(error) => warn!(redis = %address, %error, "failed to connect to redis"),
             }
-            sleep(backoff.next()).await;
+            // Whoever is named now need not be waited for.
+            let _ = timeout(backoff.next(), place.leaves(&address)).await;
         }
     }
 
-    /// Carries requests to Redis and what it says back, until the connection is lost.
-    async fn serve(&self, mut link: RedisStream) -> RedisError {
-        tokio::select! {
-            biased; // what a replica passes on must not be delivered
-            () = demotion::until_demoted(&self.address, self.health_interval) => RedisError::Replica,
-            lost = self.exchange(&mut link) => match lost {
-                Ok(never) => match never {},
-                Err(lost) => lost,
-            },
-        }
-    }
-
-    async fn exchange(
+    /// Connects to Redis, and to whatever tells about it.
+    async fn open(
         &self,
-        link: &mut RedisStream,
-    ) -> Result<std::convert::Infallible, RedisError> {
-        let RedisStream {
-            stream,
-            buffer,
-            tells_role,
-        } = link;
-        let question = if *tells_role { HELLO } else { PING };
-        let mut outgoing = Vec::new();
-        // Whether anything came since the last question; one unanswered for an interval is a hung Redis.
-        let mut heard = true;
-        let mut health = interval_at(Instant::now() + self.health_interval, self.health_interval);
-        health.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            // Here and not in a branch: messages without end must not keep a request waiting.
-            self.encode_requests(&mut outgoing);
-            if !outgoing.is_empty() {
-                timeout(self.health_interval, stream.write_all(&outgoing))
-                    .await
-                    .map_err(|_| RedisError::Unresponsive(self.health_interval))??;
-                outgoing.clear();
-            }
-            buffer.reserve(READ_SIZE);
-            let room = buffer.capacity() - buffer.len();
-            tokio::select! {
-                read = stream.read_buf(buffer) => {
-                    let read = read?;
-                    if read == 0 {
-                        return Err(RedisError::Closed);
-                    }
-                    heard = true;
-                    self.take_in(buffer)?;
-                    if read == room {
-                        // There is more: let the connections send this batch first.
-                        tokio::task::yield_now().await;
-                    }
-                }
-                () = self.subscriptions.requested() => {}
-                _ = health.tick() => {
-                    if !heard {
-                        // The answer may be there, unread, when it was this process that hung.
-                        match stream.try_read_buf(buffer) {
-                            Ok(0) => return Err(RedisError::Closed),
-                            Ok(_) => self.take_in(buffer)?,
-                            Err(_) => return Err(RedisError::Unresponsive(self.health_interval)),
-                        }
-                    }
-                    heard = false;
-                    resp::command(&mut outgoing, question);
-                }
-            }
-        }
+        address: &RedisAddress,
+        watch: Watch,
+    ) -> Result<(super::redis::RedisStream, Option<bus::Bus>), RedisError> {
+        let stream = address.connect(CONNECT_DEADLINE).await?;
+        let bus = match watch {
+            Watch::Bus => Some(bus::Bus::open(address, CONNECT_DEADLINE).await?),
+            Watch::Demotion | Watch::Nothing => None,
+        };
+        Ok((stream, bus))
     }
 
-    fn encode_requests(&self, outgoing: &mut Vec<u8>) {
-        for request in self.subscriptions.take_requests() {
-            match request {
-                Request::Subscribe(channel) => {
-                    resp::command(outgoing, &[b"SUBSCRIBE", &channel]);
-                }
-                Request::Unsubscribe(channel) => {
-                    resp::command(outgoing, &[b"UNSUBSCRIBE", &channel]);
-                }
+    /// Waits until something may have been missed that no connection tells of.
+    async fn until_missed(
+        &self,
+        address: &RedisAddress,
+        watch: Watch,
+        bus: Option<bus::Bus>,
+    ) -> RedisError {
+        match (watch, bus) {
+            (Watch::Demotion, _) => {
+                demotion::until_demoted(address, self.health_interval).await;
+                RedisError::Replica
             }
+            (Watch::Bus, Some(bus)) => bus.until_broken(self.health_interval).await,
+            _ => std::future::pending().await,
         }
-    }
-
-    /// Delivers everything that is complete in `buffer` and leaves the rest.
-    fn take_in(&self, buffer: &mut Vec<u8>) -> Result<(), RedisError> {
-        let mut used = 0;
-        let mut intake = self.subscriptions.intake();
-        while let Some((reply, length)) = resp::parse(&buffer[used..])? {
-            used += length;
-            match reply {
-                Reply::Message { channel, payload } => {
-                    if intake.message(channel, payload) == Err(NotText) {
-                        self.metrics.not_text.inc();
-                        let channel = String::from_utf8_lossy(channel);
-                        warn!(%channel, "skipped a message that is not UTF-8");
-                    }
-                }
-                Reply::Subscribed(channel) => intake.subscribed(channel)?,
-                Reply::Unsubscribed(channel) => intake.unsubscribed(channel)?,
-                Reply::Hello(Some(Role::Replica)) => return Err(RedisError::Replica),
-                Reply::Hello(_) | Reply::Pong | Reply::Ok => {}
-                Reply::Error(words) => return Err(RedisError::Refused(words.to_owned())),
-            }
-        }
-        drop(intake);
-        buffer.drain(..used);
-        if buffer.is_empty() {
-            buffer.shrink_to(4 * READ_SIZE);
-        }
-        Ok(())
     }
 }
 
-impl From<OutOfStep> for RedisError {
-    fn from(_: OutOfStep) -> Self {
-        Self::Malformed("an answer to nothing that was asked")
+impl Whereabouts {
+    /// Where to go at this attempt; nothing while nobody knows.
+    fn now(&mut self, attempt: usize) -> Option<RedisAddress> {
+        match self {
+            Self::AnyOf(addresses) => addresses.get(attempt % addresses.len().max(1)).cloned(),
+            Self::Named(name) => name.borrow_and_update().clone(),
+        }
+    }
+
+    /// Waits until somebody is named.
+    async fn changed(&mut self) {
+        if let Self::Named(name) = self
+            && name.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+
+    /// Waits until another one than `address` is named.
+    async fn leaves(&mut self, address: &RedisAddress) {
+        match self {
+            Self::Named(name) => {
+                let other = |named: &Option<RedisAddress>| named.as_ref() != Some(address);
+                if name.wait_for(other).await.is_err() {
+                    std::future::pending().await
+                }
+            }
+            Self::AnyOf(_) => std::future::pending().await,
+        }
     }
 }
 
 /// Pauses between attempts: doubled each time, and each shortened by chance so that replicas do not come at once.
 #[derive(Debug, Default)]
-struct Backoff {
+pub(super) struct Backoff {
     attempts: u32,
 }
 
@@ -190,7 +230,7 @@ impl Backoff {
     const FIRST: Duration = Duration::from_millis(50);
     const LONGEST: Duration = Duration::from_secs(1);
 
-    fn next(&mut self) -> Duration {
+    pub(super) fn next(&mut self) -> Duration {
         let full = Self::LONGEST.min(Self::FIRST * (1 << self.attempts.min(8)));
         self.attempts += 1;
         // Every `RandomState` is seeded anew: chance enough to spread the attempts.

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
+use super::backplane::Targets;
 use super::metrics::Metrics;
-use super::redis::{RedisAddress, RedisError};
+use super::redis::RedisError;
 
 /// What the health routes look at.
 pub struct Health {
-    redis: RedisAddress,
+    redis: Targets,
     metrics: Arc<Metrics>,
     connections_per_user: usize,
     environment: String,
@@ -31,7 +33,7 @@ const REDIS_CHECKS: usize = 4;
 impl Health {
     /// The health of a service that starts now.
     pub fn new(
-        redis: RedisAddress,
+        redis: Targets,
         metrics: Arc<Metrics>,
         connections_per_user: usize,
         environment: String,
@@ -68,16 +70,23 @@ impl Health {
         })
     }
 
-    /// The answer of `/healthz/redis`: asks Redis now, on a connection of its own, and waits a second at most.
+    /// The answer of `/healthz/redis`: asks Redis now, each that has to answer on a connection of its own, and waits a second
+    /// at most.
     pub async fn redis(&self) -> Result<Value, Value> {
         let check = async {
             // Never closed: acquiring cannot fail.
             let _permit = self.checks.acquire().await;
-            self.redis.connect(REDIS_DEADLINE).await
+            let targets = self.redis.borrow().clone();
+            let connecting = targets.iter().map(|redis| redis.connect(REDIS_DEADLINE));
+            let connected = try_join_all(connecting).await?;
+            match connected.is_empty() {
+                true => Err(RedisError::Nowhere),
+                false => Ok(()),
+            }
         };
         let unresponsive = Err(RedisError::Unresponsive(REDIS_DEADLINE));
         match timeout(REDIS_DEADLINE, check).await.unwrap_or(unresponsive) {
-            Ok(_) => Ok(answer("healthy", "redis answers")),
+            Ok(()) => Ok(answer("healthy", "redis answers")),
             Err(error) => {
                 warn!(%error, "redis is not healthy");
                 Err(answer("unhealthy", summary(&error)))
@@ -98,10 +107,12 @@ fn answer(status: &str, message: &str) -> Value {
 /// What may be told about `error` to anybody: the details are in the log.
 fn summary(error: &RedisError) -> &'static str {
     match error {
-        RedisError::Io(_) | RedisError::Closed => "redis is not reachable",
+        RedisError::Io(_) | RedisError::Closed | RedisError::Unasked(_) => "redis is not reachable",
+        RedisError::Nowhere => "nobody says where redis is",
         RedisError::Unresponsive(_) => "redis did not answer in time",
         RedisError::Refused(_) => "redis refuses to serve",
-        RedisError::Replica => "redis is a replica",
+        RedisError::Replica | RedisError::Superseded => "redis is a replica",
+        RedisError::Apart => "the nodes of redis lost touch",
         RedisError::Malformed(_) => "what answers is not redis",
     }
 }

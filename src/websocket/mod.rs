@@ -10,8 +10,8 @@
 //! - [`decoder`], [`utf8`], [`frame`], [`close`]: the protocol's bytes, in and out, without I/O
 //! - [`outbox`]: what waits to be sent to one connection
 //! - [`subscriptions`]: who is to receive what, without I/O
-//! - [`backplane`], [`redis`], [`resp`]: the connection to Redis that feeds them; [`demotion`]: when Redis is no longer
-//!   the one to rely on
+//! - [`backplane`], [`link`], [`redis`], [`resp`]: the connections to Redis that feed them
+//! - [`demotion`], [`sentinel`], [`cluster`], [`slot`], [`bus`]: which Redis to rely on, and when no longer
 //! - [`health`], [`metrics`]: how it is doing
 //!
 //! A published message goes `backplane` → `subscriptions` → `outbox` → `connection`, encoded once and never parsed.
@@ -19,6 +19,7 @@
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -32,13 +33,16 @@ use self::subscriptions::Subscriptions;
 
 pub mod admission;
 pub mod backplane;
+mod bus;
 pub mod close;
+mod cluster;
 pub mod connection;
 pub mod decoder;
 pub mod demotion;
 pub mod frame;
 pub mod handshake;
 pub mod health;
+pub mod link;
 pub mod listen;
 pub mod metrics;
 pub mod notifications;
@@ -46,8 +50,10 @@ pub mod outbox;
 pub mod redis;
 pub mod resp;
 pub mod routes;
+mod sentinel;
 pub mod session;
 pub mod settings;
+mod slot;
 pub mod subscriptions;
 pub mod utf8;
 
@@ -60,11 +66,11 @@ pub async fn run(listener: TcpListener, settings: Settings, shutdown: Cancellati
         settings.queue,
     ));
     let backplane = Backplane {
-        address: settings.redis.clone(),
         health_interval: settings.redis_health_interval,
         subscriptions: subscriptions.clone(),
         metrics: metrics.clone(),
     };
+    let (targets, who_answers) = watch::channel(Vec::new());
     let routes = Routes {
         origins: settings.origins,
         admission: Admission {
@@ -73,7 +79,7 @@ pub async fn run(listener: TcpListener, settings: Settings, shutdown: Cancellati
             metrics: metrics.clone(),
         },
         health: Health::new(
-            settings.redis,
+            who_answers,
             metrics.clone(),
             settings.connections_per_user,
             settings.environment,
@@ -91,6 +97,6 @@ pub async fn run(listener: TcpListener, settings: Settings, shutdown: Cancellati
         biased; // sessions are told to close before they are waited for
         () = stop => {}
         () = serve => {}
-        () = backplane.run() => {}
+        () = backplane.run(settings.redis, settings.words, targets) => {}
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use redis::{ConnectionAddr, IntoConnectionInfo};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -56,33 +56,70 @@ pub enum RedisError {
     /// Redis is a replica: what is published to its master may not reach it.
     #[error("it is a replica")]
     Replica,
+    /// The sentinels name another master.
+    #[error("the sentinels name another master")]
+    Superseded,
+    /// The nodes of a cluster have lost touch, for however short a time.
+    #[error("the nodes of the cluster lost touch")]
+    Apart,
+    /// Nobody has said yet where Redis is.
+    #[error("nobody says where it is")]
+    Nowhere,
+    /// It could not be asked.
+    #[error("{0}")]
+    Unasked(#[from] redis::RedisError),
     /// What came is not what Redis sends.
     #[error("not understood: {0}")]
     Malformed(&'static str),
 }
 
 impl RedisAddress {
-    /// Reads `redis://[[user]:password@]host[:port][/database]`; the error says what is expected instead.
-    pub fn parse(url: &str) -> Result<Self, &'static str> {
-        const EXPECTED: &str = "redis://[[user]:password@]host[:port][/database]";
-        if url.starts_with("rediss://") {
-            return Err("a redis:// URL: TLS is not supported");
-        }
-        if !url.starts_with("redis://") {
-            return Err(EXPECTED);
-        }
-        let info = url.into_connection_info().map_err(|_| EXPECTED)?;
-        let ConnectionAddr::Tcp(host, port) = info.addr() else {
-            return Err(EXPECTED);
-        };
-        let settings = info.redis_settings();
-        Ok(Self {
-            host: host.clone(),
-            port: *port,
+    /// A server of which the settings say as whom to go there.
+    pub fn new(host: &str, port: u16, settings: &RedisConnectionInfo) -> Self {
+        Self {
+            host: host.to_owned(),
+            port,
             username: settings.username().map(str::to_owned),
             password: settings.password().map(str::to_owned),
             database: settings.db(),
-        })
+        }
+    }
+
+    /// The server of a [`RedisUrl`](crate::redis_url::RedisUrl).
+    pub fn of(info: &ConnectionInfo) -> Self {
+        let (host, port) = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => (host.as_str(), *port),
+            // No URL leads there.
+            _ => ("localhost", 0),
+        };
+        Self::new(host, port, info.redis_settings())
+    }
+
+    /// Another server, as the same user.
+    pub fn elsewhere(&self, host: &str, port: u16) -> Self {
+        Self {
+            host: host.to_owned(),
+            port,
+            ..self.clone()
+        }
+    }
+
+    /// Host and port.
+    pub fn place(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    /// A client of the library's: for questions that are not asked often.
+    pub(super) fn client(&self) -> redis::RedisResult<redis::Client> {
+        let mut settings = RedisConnectionInfo::default().set_db(self.database);
+        if let Some(username) = &self.username {
+            settings = settings.set_username(username);
+        }
+        if let Some(password) = &self.password {
+            settings = settings.set_password(password);
+        }
+        let info = (self.host.as_str(), self.port).into_connection_info()?;
+        redis::Client::open(info.set_redis_settings(settings))
     }
 
     /// Connects, authenticates, and sees Redis answer a ping and be no replica, all within `deadline`.
@@ -195,38 +232,5 @@ impl fmt::Display for RedisAddress {
 impl fmt::Debug for RedisAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, formatter)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    #[rstest]
-    #[case::plain("redis://redis", "redis://redis:6379/0")]
-    #[case::port_and_database("redis://redis:7000/3", "redis://redis:7000/3")]
-    #[case::password("redis://:secret@redis", "redis://***@redis:6379/0")]
-    #[case::user("redis://me:secret@redis", "redis://***@redis:6379/0")]
-    fn an_address_is_shown_without_credentials(#[case] url: &str, #[case] shown: &str) {
-        let address = RedisAddress::parse(url).unwrap();
-        assert_eq!(address.to_string(), shown);
-        assert_eq!(format!("{address:?}"), shown);
-    }
-
-    #[rstest]
-    #[case::tls("rediss://redis")]
-    #[case::other("http://redis")]
-    #[case::no_host("redis://")]
-    #[case::database("redis://redis/one")]
-    fn another_address_is_refused(#[case] url: &str) {
-        assert!(RedisAddress::parse(url).is_err());
-    }
-
-    #[test]
-    fn credentials_are_decoded() {
-        let address = RedisAddress::parse("redis://me:s%40crit@redis").unwrap();
-        assert_eq!(address.username.as_deref(), Some("me"));
-        assert_eq!(address.password.as_deref(), Some("s@crit"));
     }
 }

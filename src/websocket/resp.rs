@@ -94,16 +94,16 @@ impl<'a> Reader<'a> {
     fn push(&mut self, elements: i64) -> Result<Reply<'a>, Stop> {
         let word = self.bulk()?;
         match (word, elements) {
-            (b"message", 3) => Ok(Reply::Message {
+            (b"message" | b"smessage", 3) => Ok(Reply::Message {
                 channel: self.bulk()?,
                 payload: self.bulk()?,
             }),
-            (b"subscribe", 3) => {
+            (b"subscribe" | b"ssubscribe", 3) => {
                 let channel = self.bulk()?;
                 self.line()?; // how many channels are subscribed now
                 Ok(Reply::Subscribed(channel))
             }
-            (b"unsubscribe", 3) => {
+            (b"unsubscribe" | b"sunsubscribe", 3) => {
                 let channel = self.bulk()?;
                 self.line()?;
                 Ok(Reply::Unsubscribed(channel))
@@ -233,6 +233,10 @@ mod tests {
         b"*3\r\n$7\r\nmessage\r\n$4\r\nws:u\r\n$4\r\na\r\nb\r\n",
         Reply::Message { channel: b"ws:u", payload: b"a\r\nb" }
     )]
+    #[case::sharded_message(
+        b">3\r\n$8\r\nsmessage\r\n$4\r\nws:u\r\n$1\r\na\r\n",
+        Reply::Message { channel: b"ws:u", payload: b"a" }
+    )]
     #[case::empty_message(
         b"*3\r\n$7\r\nmessage\r\n$4\r\nws:u\r\n$0\r\n\r\n",
         Reply::Message { channel: b"ws:u", payload: b"" }
@@ -243,6 +247,14 @@ mod tests {
     )]
     #[case::unsubscribed(
         b">3\r\n$11\r\nunsubscribe\r\n$4\r\nws:u\r\n:0\r\n",
+        Reply::Unsubscribed(b"ws:u")
+    )]
+    #[case::subscribed_to_a_shard(
+        b">3\r\n$10\r\nssubscribe\r\n$4\r\nws:u\r\n:1\r\n",
+        Reply::Subscribed(b"ws:u")
+    )]
+    #[case::unsubscribed_from_a_shard(
+        b">3\r\n$12\r\nsunsubscribe\r\n$4\r\nws:u\r\n:0\r\n",
         Reply::Unsubscribed(b"ws:u")
     )]
     #[case::pong_while_subscribed_in_resp2(b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", Reply::Pong)]

@@ -7,9 +7,10 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::connection::Rules;
+use super::link::Words;
 use super::outbox::Bounds;
-use super::redis::RedisAddress;
 use crate::auth::Verifier;
+use crate::redis_url::RedisUrl;
 use crate::settings::Environment;
 
 /// The settings of one websocket service.
@@ -18,7 +19,9 @@ pub struct Settings {
     /// `WEBSOCKET_PORT`: where to listen.
     pub port: u16,
     /// `REDIS_URL`: the backplane.
-    pub redis: RedisAddress,
+    pub redis: RedisUrl,
+    /// `WEBSOCKET_SHARDED_PUBSUB`: whether backend services `SPUBLISH`, and not `PUBLISH`.
+    pub words: Words,
     /// `WEBSOCKET_REDIS_HEALTH_INTERVAL`: how often Redis is asked whether it is there and still the master, and how long
     /// it may take.
     pub redis_health_interval: Duration,
@@ -59,6 +62,10 @@ impl Settings {
             idle_timeout: environment.seconds("WEBSOCKET_IDLE_TIMEOUT", Duration::from_secs(300)),
             message_limit: MESSAGE_LIMIT,
         };
+        let words = match environment.parsed("WEBSOCKET_SHARDED_PUBSUB", false, "true or false") {
+            true => Words::Sharded,
+            false => Words::Plain,
+        };
         let redis_health_interval =
             environment.seconds("WEBSOCKET_REDIS_HEALTH_INTERVAL", Duration::from_secs(1));
         let queue = Bounds {
@@ -70,6 +77,7 @@ impl Settings {
         Some(Self {
             port,
             redis: redis?,
+            words,
             redis_health_interval,
             channel_prefix,
             connections_per_user,
@@ -89,6 +97,7 @@ impl fmt::Debug for Settings {
             .debug_struct("Settings")
             .field("port", &self.port)
             .field("redis", &self.redis)
+            .field("words", &self.words)
             .field("redis_health_interval", &self.redis_health_interval)
             .field("channel_prefix", &self.channel_prefix)
             .field("connections_per_user", &self.connections_per_user)
@@ -107,9 +116,9 @@ fn count(environment: &mut Environment, name: &str, default: usize) -> usize {
         .get()
 }
 
-fn redis(environment: &mut Environment) -> Option<RedisAddress> {
+fn redis(environment: &mut Environment) -> Option<RedisUrl> {
     let url = environment.text("REDIS_URL", "redis://localhost:6379");
-    RedisAddress::parse(&url)
+    RedisUrl::parse(&url)
         // Not the value: it may hold a password.
         .map_err(|expected| environment.reject("REDIS_URL", "(hidden)", expected))
         .ok()
@@ -160,6 +169,7 @@ mod tests {
         let settings = environment.finish(settings).unwrap();
         assert_eq!(settings.port, 8080);
         assert_eq!(settings.redis.to_string(), "redis://localhost:6379/0");
+        assert_eq!(settings.words, Words::Plain);
         assert_eq!(settings.channel_prefix, "ws");
         assert_eq!(settings.connections_per_user, 5);
         assert_eq!(settings.rules.ping_interval, Duration::from_secs(30));
@@ -179,6 +189,7 @@ mod tests {
     fn every_bad_variable_is_named_and_no_secret_shown() {
         let mut environment = environment(&[
             ("REDIS_URL", "rediss://me:hush@redis"),
+            ("WEBSOCKET_SHARDED_PUBSUB", "maybe"),
             ("WEBSOCKET_PORT", "99999"),
             ("WEBSOCKET_MAX_CONNECTIONS_PER_USER", "0"),
             ("WEBSOCKET_PING_INTERVAL", "-1"),
@@ -194,6 +205,7 @@ mod tests {
         for name in [
             "JWT_SECRET_KEY",
             "REDIS_URL",
+            "WEBSOCKET_SHARDED_PUBSUB",
             "WEBSOCKET_PORT",
             "WEBSOCKET_MAX_CONNECTIONS_PER_USER",
             "WEBSOCKET_PING_INTERVAL",

@@ -1,9 +1,12 @@
 //! Who is to receive what: users' connections, and the one subscription that a user's connections share.
 //!
-//! A state machine without I/O. Connections join and leave it; the [backplane](super::backplane) carries out its
+//! A state machine without I/O. Connections join and leave it; each [link](super::link) to a Redis carries out its
 //! requests in their order and tells it what Redis answered. The promise rests on three rules: nobody is confirmed
 //! before Redis answered the last request for the channel, the last one to leave ends the subscription, and
 //! whenever a subscription is lost everybody who relied on it is told to close.
+//!
+//! A channel has one home, the link that [`Routes`] names: one Redis serves all of them, and in a cluster each primary
+//! those of its slots.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use super::close::{self, Close};
 use super::frame::{self, Opcode};
 use super::outbox::{Bounds, Outbox};
+use super::slot;
 
 /// Every user's connections and subscription.
 #[derive(Debug)]
@@ -21,7 +25,30 @@ pub struct Subscriptions {
     connections_per_user: usize,
     bounds: Bounds,
     state: Mutex<State>,
-    requested: Notify,
+}
+
+/// Which link a channel belongs to.
+#[derive(Debug, Default)]
+pub enum Routes {
+    /// The only one.
+    #[default]
+    One,
+    /// In a cluster, one for each slot; none where nobody serves it.
+    Slots(Box<[Option<LinkId>; slot::COUNT]>),
+}
+
+/// The number of a link: 0 of the only one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkId(pub u32);
+
+/// A Redis that is there, on a new link that has no subscription yet. Dropping it tells that the link is lost, and with
+/// it every subscription: everybody who relied on one is told to close.
+#[derive(Debug)]
+#[must_use = "dropping it closes every connection that relies on the link"]
+pub struct Feed {
+    subscriptions: Arc<Subscriptions>,
+    link: LinkId,
+    requested: Arc<Notify>,
 }
 
 /// One connection's place among its user's connections. Dropping it gives the place up at once.
@@ -45,41 +72,50 @@ pub enum Refused {
     Stopped,
 }
 
-/// What Redis is to be asked, in this order.
+/// What Redis is to be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// `SUBSCRIBE` this channel.
-    Subscribe(Arc<[u8]>),
-    /// `UNSUBSCRIBE` it.
-    Unsubscribe(Arc<[u8]>),
+pub struct Request {
+    /// To subscribe or to unsubscribe.
+    pub verb: Verb,
+    /// Which channel.
+    pub channel: Arc<[u8]>,
+    /// Tells the last request for a channel, whose answer decides, from those before it.
+    serial: u32,
+}
+
+/// What becomes of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// It begins.
+    Subscribe,
+    /// It ends.
+    Unsubscribe,
 }
 
 /// What Redis told, taken in under one lock for as much as came at once. Never to be held over I/O.
 pub struct Intake<'a> {
     state: MutexGuard<'a, State>,
+    link: LinkId,
 }
 
 /// A published message that no text frame can carry: it is not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotText;
 
-/// Redis answered a request that is not the next one unanswered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutOfStep;
-
 #[derive(Debug, Default)]
 struct State {
-    link: Link,
+    stopped: bool,
+    routes: Routes,
+    /// Those that are up.
+    links: HashMap<LinkId, Link>,
     channels: HashMap<Arc<[u8]>, Channel>,
-    requests: Vec<Request>,
+    serial: u32,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Link {
-    #[default]
-    Away,
-    Up,
-    Stopped,
+#[derive(Debug, Default)]
+struct Link {
+    requests: Vec<Request>,
+    requested: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -87,10 +123,12 @@ struct Channel {
     /// Everybody with a slot, told to close or not.
     members: Vec<Arc<Outbox>>,
     waiting: Vec<oneshot::Sender<()>>,
+    /// Where it was last asked for.
+    link: LinkId,
     /// Whether the last request on this link was to subscribe.
     wanted: bool,
-    /// Requests not yet answered. They alternate, so the next answer's kind is known.
-    unanswered: u32,
+    /// The last request, while it is unanswered.
+    unanswered: Option<u32>,
 }
 
 impl Subscriptions {
@@ -101,41 +139,33 @@ impl Subscriptions {
             connections_per_user,
             bounds,
             state: Mutex::default(),
-            requested: Notify::new(),
         }
     }
 
     /// Takes a slot of `user_id`, whose messages are queued for it from the user's next confirmed subscription on.
     pub fn join(self: &Arc<Self>, user_id: &str) -> Result<Membership, Refused> {
         let mut state = self.state();
-        match state.link {
-            Link::Away => return Err(Refused::Unavailable),
-            Link::Stopped => return Err(Refused::Stopped),
-            Link::Up => {}
+        if state.stopped {
+            return Err(Refused::Stopped);
         }
         let name = [self.prefix.as_bytes(), user_id.as_bytes()].concat();
+        let home = state.routes.home(&name).ok_or(Refused::Unavailable)?;
+        if !state.links.contains_key(&home) {
+            return Err(Refused::Unavailable);
+        }
         let key = state.channels.get_key_value(&*name).map(|(key, _)| key);
         let key = key.cloned().unwrap_or_else(|| name.into());
-        let State {
-            channels, requests, ..
-        } = &mut *state;
-        let channel = channels.entry(key.clone()).or_default();
+        let channel = state.channels.entry(key.clone()).or_default();
         if channel.members.len() >= self.connections_per_user {
             return Err(Refused::Quota);
         }
         let outbox = Arc::new(Outbox::new(self.bounds));
         channel.members.push(outbox.clone());
         if !channel.wanted {
-            channel.wanted = true;
-            channel.unanswered += 1;
-            requests.push(Request::Subscribe(key.clone()));
-            self.requested.notify_one();
+            channel.link = home;
+            state.request(Verb::Subscribe, &key);
         }
-        let confirmation = (channel.unanswered > 0).then(|| {
-            let (sender, receiver) = oneshot::channel();
-            channel.waiting.push(sender);
-            receiver
-        });
+        let confirmation = state.channels.get_mut(&key).and_then(Channel::confirmation);
         drop(state);
         Ok(Membership {
             subscriptions: self.clone(),
@@ -148,27 +178,54 @@ impl Subscriptions {
     /// Ends the joining for good and tells every connection to close. Idempotent.
     pub fn stop(&self) {
         let mut state = self.state();
-        state.link = Link::Stopped;
-        state.lose_all(&close::SHUTDOWN);
+        state.stopped = true;
+        state.lose(|_, _| true, &close::SHUTDOWN);
     }
 
-    /// Notes that Redis is there, on a new link that has no subscription yet.
-    pub fn link_up(&self) {
+    /// Notes that a Redis is there, until what is returned is dropped.
+    pub fn link_up(self: &Arc<Self>, link: LinkId) -> Feed {
         let mut state = self.state();
-        if state.link == Link::Away {
-            state.link = Link::Up;
+        let requested = state.links.entry(link).or_default().requested.clone();
+        drop(state);
+        Feed {
+            subscriptions: self.clone(),
+            link,
+            requested,
         }
     }
 
-    /// Notes that the link to Redis is lost, and with it every subscription: everybody is told to close.
-    pub fn link_lost(&self) {
-        let mut state = self.state();
-        if state.link == Link::Up {
-            state.link = Link::Away;
-        }
-        state.lose_all(&close::UNAVAILABLE);
+    /// How many links are up.
+    pub fn links(&self) -> usize {
+        self.state().links.len()
     }
 
+    /// From here on channels belong where `routes` say. Those that have belonged elsewhere are lost: their users are told
+    /// to close.
+    pub fn reroute(&self, routes: Routes) {
+        let mut state = self.state();
+        state.routes = routes;
+        let routes = std::mem::take(&mut state.routes);
+        let moved = |name: &[u8], channel: &Channel| routes.home(name) != Some(channel.link);
+        state.lose(moved, &close::UNAVAILABLE);
+        state.routes = routes;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Routes {
+    /// The link that `channel` belongs to; none where nobody serves it.
+    fn home(&self, channel: &[u8]) -> Option<LinkId> {
+        match self {
+            Self::One => Some(LinkId::default()),
+            Self::Slots(links) => links[usize::from(slot::of(channel))],
+        }
+    }
+}
+
+impl Feed {
     /// Waits until there may be [requests](Self::take_requests).
     pub async fn requested(&self) {
         self.requested.notified().await;
@@ -176,18 +233,27 @@ impl Subscriptions {
 
     /// The requests since the last call, to be carried out in this order.
     pub fn take_requests(&self) -> Vec<Request> {
-        std::mem::take(&mut self.state().requests)
+        let mut state = self.subscriptions.state();
+        let link = state.links.get_mut(&self.link);
+        link.map(|link| std::mem::take(&mut link.requests))
+            .unwrap_or_default()
     }
 
     /// Begins to take in what Redis told.
     pub fn intake(&self) -> Intake<'_> {
         Intake {
-            state: self.state(),
+            state: self.subscriptions.state(),
+            link: self.link,
         }
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Feed {
+    fn drop(&mut self) {
+        let mut state = self.subscriptions.state();
+        state.links.remove(&self.link);
+        let of_this = |_: &[u8], channel: &Channel| channel.link == self.link;
+        state.lose(of_this, &close::UNAVAILABLE);
     }
 }
 
@@ -197,8 +263,9 @@ impl Intake<'_> {
         let Some(channel) = self.state.channels.get(channel) else {
             return Ok(());
         };
-        // While a request is unanswered this belongs to a subscription that has ended.
-        if channel.unanswered > 0 {
+        // While a request is unanswered this belongs to a subscription that has ended, and so it does where the channel
+        // has another home by now.
+        if channel.unanswered.is_some() || channel.link != self.link {
             return Ok(());
         }
         let Some((last, others)) = channel.members.split_last() else {
@@ -213,79 +280,107 @@ impl Intake<'_> {
         Ok(())
     }
 
-    /// Takes Redis' answer to a subscribe request: whoever waited for the last one is confirmed.
-    pub fn subscribed(&mut self, channel: &[u8]) -> Result<(), OutOfStep> {
-        let channel = self.state.channels.get_mut(channel).ok_or(OutOfStep)?;
-        if channel.next_answer() != Some(true) {
-            return Err(OutOfStep);
+    /// Takes Redis' answer to `request`, whether it did what it was asked. Whoever waited for the last request for a channel
+    /// is confirmed, or refused.
+    pub fn answered(&mut self, request: &Request, done: bool) {
+        let State { channels, .. } = &mut *self.state;
+        let Some(channel) = channels.get_mut(&request.channel) else {
+            return;
+        };
+        // Of another link, or of a subscription that was lost since, it is too late.
+        if channel.link != self.link || channel.unanswered != Some(request.serial) {
+            return;
         }
-        channel.unanswered -= 1;
-        if channel.unanswered == 0 {
-            for waiting in channel.waiting.drain(..) {
-                // Who no longer waits has left already.
-                let _ = waiting.send(());
-            }
-            channel.waiting.shrink_to_fit();
+        channel.unanswered = None;
+        match (request.verb, done) {
+            (Verb::Subscribe, true) => channel.confirm(),
+            (Verb::Subscribe, false) => channel.lose(&close::UNAVAILABLE),
+            (Verb::Unsubscribe, _) => {}
         }
-        Ok(())
+        if channel.is_over() {
+            channels.remove(&request.channel);
+        }
     }
 
-    /// Takes Redis' answer to an unsubscribe request; one that was never asked is a subscription lost.
-    pub fn unsubscribed(&mut self, name: &[u8]) -> Result<(), OutOfStep> {
-        let channels = &mut self.state.channels;
-        let channel = channels.get_mut(name).ok_or(OutOfStep)?;
-        match channel.next_answer() {
-            Some(true) => return Err(OutOfStep),
-            Some(false) => channel.unanswered -= 1,
-            None => channel.lose(&close::UNAVAILABLE),
+    /// Takes note that Redis has ended a subscription that it was not asked to end: it is lost.
+    pub fn ended(&mut self, name: &[u8]) {
+        let State { channels, .. } = &mut *self.state;
+        let Some(channel) = channels.get_mut(name) else {
+            return;
+        };
+        if channel.link == self.link && channel.unanswered.is_none() {
+            channel.lose(&close::UNAVAILABLE);
         }
         if channel.is_over() {
             channels.remove(name);
         }
-        Ok(())
     }
 }
 
 impl State {
-    fn lose_all(&mut self, close: &'static Close) {
-        self.requests = Vec::new();
-        self.channels.retain(|_, channel| {
-            channel.lose(close);
+    /// Loses the subscriptions of which `lost` is true.
+    fn lose(&mut self, lost: impl Fn(&[u8], &Channel) -> bool, close: &'static Close) {
+        self.channels.retain(|name, channel| {
+            if lost(name, channel) {
+                channel.lose(close);
+            }
             !channel.is_over()
         });
     }
 
-    fn leave(&mut self, name: &Arc<[u8]>, outbox: &Arc<Outbox>) -> bool {
+    /// Asks for `name`, at its home.
+    fn request(&mut self, verb: Verb, name: &Arc<[u8]>) {
         let Some(channel) = self.channels.get_mut(name) else {
-            return false;
+            return;
+        };
+        self.serial = self.serial.wrapping_add(1);
+        channel.wanted = verb == Verb::Subscribe;
+        channel.unanswered = Some(self.serial);
+        if let Some(link) = self.links.get_mut(&channel.link) {
+            link.requests.push(Request {
+                verb,
+                channel: name.clone(),
+                serial: self.serial,
+            });
+            link.requested.notify_one();
+        }
+    }
+
+    fn leave(&mut self, name: &Arc<[u8]>, outbox: &Arc<Outbox>) {
+        let Some(channel) = self.channels.get_mut(name) else {
+            return;
         };
         channel
             .members
             .retain(|member| !Arc::ptr_eq(member, outbox));
-        let unsubscribe = channel.members.is_empty() && channel.wanted;
-        if unsubscribe {
-            channel.wanted = false;
-            channel.unanswered += 1;
-            self.requests.push(Request::Unsubscribe(name.clone()));
+        if channel.members.is_empty() && channel.wanted {
+            self.request(Verb::Unsubscribe, name);
         } else if channel.is_over() {
             self.channels.remove(name);
         }
-        unsubscribe
     }
 }
 
 impl Channel {
-    /// Whether the next answer is to a subscribe request; none when every request is answered.
-    fn next_answer(&self) -> Option<bool> {
-        match self.unanswered {
-            0 => None,
-            unanswered => Some(self.wanted == (unanswered % 2 == 1)),
+    /// What tells that the last request is answered; nothing when it is already.
+    fn confirmation(&mut self) -> Option<oneshot::Receiver<()>> {
+        self.unanswered?;
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.push(sender);
+        Some(receiver)
+    }
+
+    fn confirm(&mut self) {
+        for waiting in self.waiting.drain(..) {
+            // Who no longer waits has left already.
+            let _ = waiting.send(());
         }
+        self.waiting.shrink_to_fit();
     }
 
     fn lose(&mut self, close: &'static Close) {
         self.wanted = false;
-        self.unanswered = 0;
+        self.unanswered = None;
         self.waiting = Vec::new(); // whoever waits learns it from the sender's end
         for member in &self.members {
             member.close(close);
@@ -293,7 +388,7 @@ impl Channel {
     }
 
     fn is_over(&self) -> bool {
-        self.members.is_empty() && !self.wanted && self.unanswered == 0
+        self.members.is_empty() && !self.wanted && self.unanswered.is_none()
     }
 }
 
@@ -305,9 +400,9 @@ impl Membership {
         };
         let confirmed = confirmation.await;
         self.confirmation = None;
-        confirmed.map_err(|_| match self.subscriptions.state().link {
-            Link::Stopped => Refused::Stopped,
-            Link::Away | Link::Up => Refused::Unavailable,
+        confirmed.map_err(|_| match self.subscriptions.state().stopped {
+            true => Refused::Stopped,
+            false => Refused::Unavailable,
         })
     }
 
@@ -320,11 +415,7 @@ impl Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         let mut state = self.subscriptions.state();
-        let requested = state.leave(&self.channel, &self.outbox);
-        drop(state);
-        if requested {
-            self.subscriptions.requested.notify_one();
-        }
+        state.leave(&self.channel, &self.outbox);
     }
 }
 
@@ -336,24 +427,51 @@ mod tests {
 
     const CHANNEL: &[u8] = b"ws:teacher";
 
-    fn subscriptions() -> Arc<Subscriptions> {
+    /// Subscriptions, and the only link, on which they are asked for.
+    struct Redis {
+        feed: Feed,
+        asked: VecDeque<Request>,
+    }
+
+    impl Redis {
+        fn new(subscriptions: &Arc<Subscriptions>, link: u32) -> Self {
+            Self {
+                feed: subscriptions.link_up(LinkId(link)),
+                asked: VecDeque::new(),
+            }
+        }
+
+        /// What it is asked since the last time.
+        fn requests(&mut self) -> Vec<String> {
+            let requests = self.feed.take_requests();
+            let words = requests.iter().map(|request| {
+                let sign = match request.verb {
+                    Verb::Subscribe => '+',
+                    Verb::Unsubscribe => '-',
+                };
+                format!("{sign}{}", String::from_utf8_lossy(&request.channel))
+            });
+            let words = words.collect();
+            self.asked.extend(requests);
+            words
+        }
+
+        /// Does the next thing that it is asked, or refuses to.
+        fn answer(&mut self, done: bool) {
+            self.requests();
+            let request = self.asked.pop_front().expect("it was asked for something");
+            self.feed.intake().answered(&request, done);
+        }
+    }
+
+    fn subscriptions() -> (Arc<Subscriptions>, Redis) {
         let bounds = Bounds {
             messages: 10,
             bytes: 1000,
         };
         let subscriptions = Arc::new(Subscriptions::new("ws", 2, bounds));
-        subscriptions.link_up();
-        subscriptions
-    }
-
-    fn requests(subscriptions: &Subscriptions) -> Vec<String> {
-        let words = subscriptions.take_requests().into_iter();
-        words
-            .map(|request| match request {
-                Request::Subscribe(channel) => format!("+{}", String::from_utf8_lossy(&channel)),
-                Request::Unsubscribe(channel) => format!("-{}", String::from_utf8_lossy(&channel)),
-            })
-            .collect()
+        let redis = Redis::new(&subscriptions, 0);
+        (subscriptions, redis)
     }
 
     /// Whether the membership is confirmed by now.
@@ -377,89 +495,89 @@ mod tests {
         (payloads.collect(), code)
     }
 
-    fn publish(subscriptions: &Subscriptions, payload: &[u8]) -> Result<(), NotText> {
-        subscriptions.intake().message(CHANNEL, payload)
+    fn publish(redis: &Redis, payload: &[u8]) -> Result<(), NotText> {
+        redis.feed.intake().message(CHANNEL, payload)
     }
 
     #[test]
     fn nobody_is_confirmed_before_redis_answered() {
-        let subscriptions = subscriptions();
+        let (subscriptions, mut redis) = subscriptions();
         let mut first = subscriptions.join("teacher").unwrap();
-        assert_eq!(requests(&subscriptions), ["+ws:teacher"]);
+        assert_eq!(redis.requests(), ["+ws:teacher"]);
         assert_eq!(confirmed(&mut first), Poll::Pending);
-        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        redis.answer(true);
         assert_eq!(confirmed(&mut first), Poll::Ready(Ok(())));
     }
 
     #[test]
     fn connections_of_a_user_share_one_subscription_and_its_confirmation() {
-        let subscriptions = subscriptions();
+        let (subscriptions, mut redis) = subscriptions();
         let mut first = subscriptions.join("teacher").unwrap();
         let mut second = subscriptions.join("teacher").unwrap();
-        assert_eq!(requests(&subscriptions), ["+ws:teacher"]);
-        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        assert_eq!(redis.requests(), ["+ws:teacher"]);
+        redis.answer(true);
         assert_eq!(confirmed(&mut first), Poll::Ready(Ok(())));
         assert_eq!(confirmed(&mut second), Poll::Ready(Ok(())));
-        publish(&subscriptions, b"hello").unwrap();
+        publish(&redis, b"hello").unwrap();
         let expected = (vec!["hello".to_owned()], None);
         assert_eq!(
             [received(&first), received(&second)],
             [expected.clone(), expected]
         );
         drop(first);
-        assert_eq!(requests(&subscriptions), [""; 0]);
+        assert_eq!(redis.requests(), [""; 0]);
         drop(second);
-        assert_eq!(requests(&subscriptions), ["-ws:teacher"]);
-        subscriptions.intake().unsubscribed(CHANNEL).unwrap();
+        assert_eq!(redis.requests(), ["-ws:teacher"]);
+        redis.answer(true);
         assert!(subscriptions.state().channels.is_empty());
     }
 
     #[test]
     fn who_joins_a_confirmed_subscription_need_not_wait() {
-        let subscriptions = subscriptions();
+        let (subscriptions, mut redis) = subscriptions();
         let _first = subscriptions.join("teacher").unwrap();
-        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        redis.answer(true);
         let mut second = subscriptions.join("teacher").unwrap();
         assert_eq!(confirmed(&mut second), Poll::Ready(Ok(())));
     }
 
     #[test]
     fn who_joins_while_the_subscription_is_being_ended_waits_for_the_next_one() {
-        let subscriptions = subscriptions();
+        let (subscriptions, mut redis) = subscriptions();
         let first = subscriptions.join("teacher").unwrap();
-        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        redis.answer(true);
         drop(first);
         let mut second = subscriptions.join("teacher").unwrap();
-        let expected = ["+ws:teacher", "-ws:teacher", "+ws:teacher"];
-        assert_eq!(requests(&subscriptions), expected);
+        let expected = ["-ws:teacher", "+ws:teacher"];
+        assert_eq!(redis.requests(), expected);
         // Published before Redis carried out the end of the first subscription.
-        publish(&subscriptions, b"too early").unwrap();
-        subscriptions.intake().unsubscribed(CHANNEL).unwrap();
+        publish(&redis, b"too early").unwrap();
+        redis.answer(true);
         assert_eq!(confirmed(&mut second), Poll::Pending);
-        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        redis.answer(true);
         assert_eq!(confirmed(&mut second), Poll::Ready(Ok(())));
-        publish(&subscriptions, b"in time").unwrap();
+        publish(&redis, b"in time").unwrap();
         assert_eq!(received(&second), (vec!["in time".to_owned()], None));
     }
 
     #[test]
     fn who_leaves_before_the_confirmation_leaves_nothing_behind() {
-        let subscriptions = subscriptions();
+        let (subscriptions, mut redis) = subscriptions();
         for _ in 0..3 {
             drop(subscriptions.join("teacher").unwrap());
         }
         let expected = ["+ws:teacher", "-ws:teacher"].repeat(3);
-        assert_eq!(requests(&subscriptions), expected);
+        assert_eq!(redis.requests(), expected);
         for _ in 0..3 {
-            subscriptions.intake().subscribed(CHANNEL).unwrap();
-            subscriptions.intake().unsubscribed(CHANNEL).unwrap();
+            redis.answer(true);
+            redis.answer(true);
         }
         assert!(subscriptions.state().channels.is_empty());
     }
 
     #[test]
     fn the_quota_counts_slots_and_a_slot_is_free_at_once() {
-        let subscriptions = subscriptions();
+        let (subscriptions, _redis) = subscriptions();
         let first = subscriptions.join("teacher").unwrap();
         let _second = subscriptions.join("teacher").unwrap();
         let third = subscriptions.join("teacher");
@@ -471,12 +589,12 @@ mod tests {
 
     #[test]
     fn a_lost_link_closes_everybody_and_who_waits_is_refused() {
-        let subscriptions = subscriptions();
+        let (subscriptions, mut redis) = subscriptions();
         let confirmed_one = subscriptions.join("teacher").unwrap();
-        subscriptions.intake().subscribed(CHANNEL).unwrap();
-        publish(&subscriptions, b"last").unwrap();
+        redis.answer(true);
+        publish(&redis, b"last").unwrap();
         let mut waiting = subscriptions.join("another").unwrap();
-        subscriptions.link_lost();
+        drop(redis);
         assert_eq!(
             received(&confirmed_one),
             (vec!["last".to_owned()], Some(1011))
@@ -489,72 +607,139 @@ mod tests {
             subscriptions.join("teacher").err(),
             Some(Refused::Unavailable)
         );
-        assert_eq!(requests(&subscriptions), [""; 0]);
     }
 
     #[test]
     fn after_the_link_is_back_a_user_with_a_closing_connection_is_subscribed_anew() {
-        let subscriptions = subscriptions();
+        let (subscriptions, mut redis) = subscriptions();
         let old = subscriptions.join("teacher").unwrap();
-        subscriptions.intake().subscribed(CHANNEL).unwrap();
-        requests(&subscriptions);
-        subscriptions.link_lost();
-        subscriptions.link_up();
+        redis.answer(true);
+        drop(redis);
+        let mut redis = Redis::new(&subscriptions, 0);
         let mut new = subscriptions.join("teacher").unwrap();
-        assert_eq!(requests(&subscriptions), ["+ws:teacher"]);
+        assert_eq!(redis.requests(), ["+ws:teacher"]);
         assert_eq!(confirmed(&mut new), Poll::Pending);
-        subscriptions.intake().subscribed(CHANNEL).unwrap();
+        redis.answer(true);
         assert_eq!(confirmed(&mut new), Poll::Ready(Ok(())));
-        publish(&subscriptions, b"news").unwrap();
+        publish(&redis, b"news").unwrap();
         assert_eq!(received(&old), (vec![], Some(1011)));
         assert_eq!(received(&new), (vec!["news".to_owned()], None));
         drop(old);
-        assert_eq!(requests(&subscriptions), [""; 0]);
+        assert_eq!(redis.requests(), [""; 0]);
     }
 
     #[test]
-    fn a_subscription_that_redis_ends_unasked_closes_its_user_alone() {
-        let subscriptions = subscriptions();
+    fn a_subscription_that_redis_ends_unasked_or_refuses_closes_its_user_alone() {
+        let (subscriptions, mut redis) = subscriptions();
         let teacher = subscriptions.join("teacher").unwrap();
         let other = subscriptions.join("other").unwrap();
-        subscriptions.intake().subscribed(CHANNEL).unwrap();
-        subscriptions.intake().subscribed(b"ws:other").unwrap();
-        subscriptions.intake().unsubscribed(CHANNEL).unwrap();
+        let mut refused = subscriptions.join("refused").unwrap();
+        redis.answer(true);
+        redis.answer(true);
+        redis.answer(false);
+        redis.feed.intake().ended(CHANNEL);
+        redis.feed.intake().ended(b"ws:nobody");
         assert_eq!(received(&teacher).1, Some(1011));
+        assert_eq!(received(&refused).1, Some(1011));
+        assert_eq!(
+            confirmed(&mut refused),
+            Poll::Ready(Err(Refused::Unavailable))
+        );
         assert_eq!(received(&other).1, None);
     }
 
     #[test]
-    fn an_answer_out_of_step_is_noticed() {
-        let subscriptions = subscriptions();
-        assert_eq!(subscriptions.intake().subscribed(CHANNEL), Err(OutOfStep));
-        assert_eq!(subscriptions.intake().unsubscribed(CHANNEL), Err(OutOfStep));
-        let _first = subscriptions.join("teacher").unwrap();
-        assert_eq!(subscriptions.intake().unsubscribed(CHANNEL), Err(OutOfStep));
-        subscriptions.intake().subscribed(CHANNEL).unwrap();
-        assert_eq!(subscriptions.intake().subscribed(CHANNEL), Err(OutOfStep));
+    fn an_answer_to_a_request_that_was_overtaken_decides_nothing() {
+        let (subscriptions, mut redis) = subscriptions();
+        drop(subscriptions.join("teacher").unwrap());
+        let mut teacher = subscriptions.join("teacher").unwrap();
+        redis.answer(false); // the first one's subscription
+        redis.feed.intake().ended(CHANNEL); // and so this is of the past
+        redis.answer(false); // its end
+        assert_eq!(confirmed(&mut teacher), Poll::Pending);
+        redis.answer(true);
+        assert_eq!(confirmed(&mut teacher), Poll::Ready(Ok(())));
+        assert_eq!(received(&teacher), (vec![], None));
+    }
+
+    /// Routes of a cluster in which `teacher` belongs to one link and everybody else to the other.
+    fn routes(teacher: Option<u32>, others: Option<u32>) -> Routes {
+        let mut links = Box::new([others.map(LinkId); slot::COUNT]);
+        links[usize::from(slot::of(CHANNEL))] = teacher.map(LinkId);
+        Routes::Slots(links)
+    }
+
+    #[test]
+    fn in_a_cluster_a_lost_link_closes_those_alone_who_belong_to_it() {
+        let (subscriptions, mut first) = subscriptions();
+        let mut second = Redis::new(&subscriptions, 1);
+        subscriptions.reroute(routes(Some(1), Some(0)));
+        let teacher = subscriptions.join("teacher").unwrap();
+        let other = subscriptions.join("other").unwrap();
+        assert_eq!(first.requests(), ["+ws:other"]);
+        assert_eq!(second.requests(), ["+ws:teacher"]);
+        first.answer(true);
+        second.answer(true);
+        // What comes from where the channel does not belong is of a subscription that has ended.
+        publish(&first, b"astray").unwrap();
+        publish(&second, b"hello").unwrap();
+        drop(second);
+        assert_eq!(received(&teacher), (vec!["hello".to_owned()], Some(1011)));
+        assert_eq!(received(&other).1, None);
+        assert_eq!(
+            subscriptions.join("teacher").err(),
+            Some(Refused::Unavailable)
+        );
+        assert!(subscriptions.join("other").is_ok());
+    }
+
+    #[test]
+    fn in_a_cluster_a_user_whose_slot_moves_is_closed_and_served_where_it_went() {
+        let (subscriptions, mut first) = subscriptions();
+        let mut second = Redis::new(&subscriptions, 1);
+        subscriptions.reroute(routes(Some(0), Some(0)));
+        let teacher = subscriptions.join("teacher").unwrap();
+        let other = subscriptions.join("other").unwrap();
+        first.answer(true);
+        first.answer(true);
+        subscriptions.reroute(routes(Some(1), Some(0)));
+        assert_eq!(received(&teacher).1, Some(1011));
+        assert_eq!(received(&other).1, None);
+        let mut again = subscriptions.join("teacher").unwrap();
+        assert_eq!(second.requests(), ["+ws:teacher"]);
+        first.feed.intake().ended(CHANNEL); // the former primary has learnt of it
+        second.answer(true);
+        assert_eq!(confirmed(&mut again), Poll::Ready(Ok(())));
+        publish(&second, b"news").unwrap();
+        assert_eq!(received(&again), (vec!["news".to_owned()], None));
+        subscriptions.reroute(routes(None, Some(0)));
+        assert_eq!(received(&again).1, Some(1011));
+        assert_eq!(
+            subscriptions.join("teacher").err(),
+            Some(Refused::Unavailable)
+        );
     }
 
     #[test]
     fn a_message_that_is_not_text_is_refused_and_nobody_closes() {
-        let subscriptions = subscriptions();
+        let (subscriptions, mut redis) = subscriptions();
         let teacher = subscriptions.join("teacher").unwrap();
-        subscriptions.intake().subscribed(CHANNEL).unwrap();
-        assert_eq!(publish(&subscriptions, &[0xFF]), Err(NotText));
-        assert_eq!(publish(&subscriptions, b"text"), Ok(()));
+        redis.answer(true);
+        assert_eq!(publish(&redis, &[0xFF]), Err(NotText));
+        assert_eq!(publish(&redis, b"text"), Ok(()));
         assert_eq!(received(&teacher), (vec!["text".to_owned()], None));
     }
 
     #[test]
     fn a_stopped_service_closes_everybody_for_good() {
-        let subscriptions = subscriptions();
+        let (subscriptions, redis) = subscriptions();
         let teacher = subscriptions.join("teacher").unwrap();
         let mut waiting = subscriptions.join("teacher").unwrap();
         subscriptions.stop();
         assert_eq!(received(&teacher).1, Some(1001));
         assert_eq!(confirmed(&mut waiting), Poll::Ready(Err(Refused::Stopped)));
-        subscriptions.link_lost();
-        subscriptions.link_up();
+        drop(redis);
+        let _redis = Redis::new(&subscriptions, 0);
         assert_eq!(subscriptions.join("teacher").err(), Some(Refused::Stopped));
     }
 }

@@ -5,11 +5,15 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use redis::{AsyncConnectionConfig, Client, RedisResult, Script};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::{Away, Budget, Limiter, Verdict};
+use crate::redis_url::RedisUrl;
 
 // A fixed window per key, which begins with its first request. One script, hence atomic; the time is Redis's own, hence
 // the same for all replicas. It answers 0, or how many milliseconds are left of a window that is full.
@@ -26,50 +30,81 @@ end
 return 0
 ";
 
-/// A [`Limiter`] on one Redis.
+/// A [`Limiter`] on a Redis.
 pub struct RedisLimiter {
-    client: Client,
+    url: RedisUrl,
     deadline: Duration,
     script: Script,
-    connection: Mutex<Option<MultiplexedConnection>>,
+    connection: Mutex<Option<Connection>>,
+}
+
+#[derive(Clone)]
+enum Connection {
+    /// To one server, be it one that sentinels named.
+    One(MultiplexedConnection),
+    /// To each primary.
+    Cluster(ClusterConnection),
 }
 
 impl RedisLimiter {
     /// A limiter that connects on first use and gives an answer, or up, within `deadline`.
-    pub fn new(client: Client, deadline: Duration) -> Self {
+    pub fn new(url: RedisUrl, deadline: Duration) -> Self {
         Self {
-            client,
+            url,
             deadline,
             script: Script::new(TAKE),
             connection: Mutex::new(None),
         }
     }
 
-    async fn connection(&self) -> RedisResult<MultiplexedConnection> {
+    async fn connection(&self) -> RedisResult<Connection> {
         let mut slot = self.connection.lock().await;
         if let Some(connection) = &*slot {
             return Ok(connection.clone());
         }
-        // One deadline for all of it stands in `take`.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None);
-        let connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
+        let connection = self.connect().await?;
         *slot = Some(connection.clone());
         Ok(connection)
     }
 
+    async fn connect(&self) -> RedisResult<Connection> {
+        // One deadline for all of it stands in `take`.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
+        match &self.url {
+            RedisUrl::One(info) => {
+                let client = Client::open(info.clone())?;
+                let connecting = client.get_multiplexed_async_connection_with_config(&config);
+                connecting.await.map(Connection::One)
+            }
+            RedisUrl::Sentinel(url) => {
+                let master = SentinelNodeConnectionInfo::default()
+                    .set_redis_connection_info(url.master.clone());
+                let mut sentinels = SentinelClient::build(
+                    url.sentinels.clone(),
+                    url.service.clone(),
+                    Some(master),
+                    SentinelServerType::Master,
+                )?;
+                let connecting = sentinels.get_async_connection_with_config(&config);
+                connecting.await.map(Connection::One)
+            }
+            RedisUrl::Cluster(nodes) => {
+                let client = ClusterClient::new(nodes.clone())?;
+                let connecting = client.get_async_connection();
+                connecting.await.map(Connection::Cluster)
+            }
+        }
+    }
+
     async fn count(&self, key: String, limit: u32, window: Duration) -> RedisResult<u64> {
-        let mut connection = self.connection().await?;
-        self.script
-            .key(key)
-            .arg(limit)
-            .arg(window.as_millis().max(1) as u64)
-            .invoke_async(&mut connection)
-            .await
+        let mut script = self.script.key(key);
+        script.arg(limit).arg(window.as_millis().max(1) as u64);
+        match &mut self.connection().await? {
+            Connection::One(connection) => script.invoke_async(connection).await,
+            Connection::Cluster(connection) => script.invoke_async(connection).await,
+        }
     }
 }
 
@@ -129,9 +164,13 @@ mod tests {
             Self { server, client }
         }
 
+        fn url(&self) -> RedisUrl {
+            RedisUrl::parse(self.server.url()).unwrap()
+        }
+
         // Its deadline is out of reach: what answers sooner does so for a reason of its own.
         fn limiter(&self) -> RedisLimiter {
-            RedisLimiter::new(self.client.clone(), HOUR)
+            RedisLimiter::new(self.url(), HOUR)
         }
 
         /// Tells Redis `words`, on a connection of its own.
@@ -280,7 +319,7 @@ mod tests {
     #[tokio::test]
     async fn a_redis_that_hangs_is_given_up_and_asked_again() {
         let fixture = Fixture::start().await;
-        let limiter = RedisLimiter::new(fixture.client.clone(), Duration::from_millis(50));
+        let limiter = RedisLimiter::new(fixture.url(), Duration::from_millis(50));
         fixture
             .tell::<()>(&["CLIENT", "PAUSE", "3600000", "WRITE"])
             .await;
