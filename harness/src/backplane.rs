@@ -1,8 +1,10 @@
 //! How messages get into Redis, as backend services publish them.
 //!
 //! - `command`: the program that does it where Redis cannot be reached from here
+//! - `ensemble`: where Redis is more than one server
 
 mod command;
+mod ensemble;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -16,6 +18,7 @@ use crate::endpoint::Endpoint;
 use crate::scenario::{Failure, Outcome};
 use crate::system::{Part, System};
 use command::Publisher;
+use ensemble::Broadcaster;
 
 /// How long Redis may take for one command.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -26,6 +29,8 @@ const INTERVAL: Duration = Duration::from_millis(15);
 pub(crate) enum Backplane {
     /// A connection.
     Redis(Mutex<MultiplexedConnection>),
+    /// Several servers.
+    Ensemble(Broadcaster),
     /// A program of the profile's.
     Command(Publisher),
     /// None: nobody listens. A gateway alone has no use for it.
@@ -50,6 +55,9 @@ impl Backplane {
     /// Connects to the system's Redis, or runs its program once.
     pub async fn open(system: &System) -> Outcome<Self> {
         let profile = system.profile();
+        if let Some(ensemble) = system.ensemble() {
+            return Ok(Self::Ensemble(Broadcaster::new(ensemble, system.sharded)));
+        }
         match (&profile.publish, system.redis()) {
             (None, Some(redis)) => {
                 let connection = connection(system, redis).await?;
@@ -95,6 +103,7 @@ impl Backplane {
         let mut redis = match self {
             // A connection keeps the order by itself.
             Self::Redis(shared) => open(shared),
+            Self::Ensemble(broadcaster) => return broadcaster.publish(messages).await,
             Self::Command(publisher) => {
                 let _turn = turn.lock().await;
                 for message in messages {

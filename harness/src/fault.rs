@@ -3,10 +3,12 @@
 //! - `link`: a stretch of network, through a proxy of the harness
 //! - `redis`: Redis killed, hung, started, and its subscribers thrown out
 //! - `failover`: a second Redis, which becomes the master
+//! - `ensemble`: servers of a cluster, or of a master with sentinels, killed, started and moved
 //! - `downstreams`: services behind the gateway in trouble
 //! - `services`: services killed and started again, and a second websocket service
 
 mod downstreams;
+mod ensemble;
 mod failover;
 mod link;
 mod redis;

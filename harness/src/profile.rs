@@ -66,6 +66,7 @@ pub struct Profile {
     /// The program that publishes, with its arguments, which are templates; none where Redis is reached from here.
     pub publish: Option<Vec<String>>,
     lacks: Vec<Lack>,
+    speaks: Vec<Speaks>,
 }
 
 /// One part of the system.
@@ -134,6 +135,15 @@ pub enum Capability {
     /// Messages can be published as fast as a scenario likes: many without a pause, or some in a moment.
     #[serde(skip)]
     Bursts,
+    /// The services find Redis through sentinels.
+    #[serde(skip)]
+    Sentinel,
+    /// The services find Redis in a cluster.
+    #[serde(skip)]
+    Cluster,
+    /// The websocket service takes what is published with `SPUBLISH`.
+    #[serde(skip)]
+    Sharded,
     /// Parts may be killed and started again.
     Faults,
     /// Limits can be set by the contract's environment variables.
@@ -145,6 +155,18 @@ pub enum Capability {
     /// This machine has a browser, and its pages can connect as the contract has it.
     #[serde(skip)]
     Browser,
+}
+
+/// What the services' clients of Redis know besides one server.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Speaks {
+    /// A master that sentinels name: `redis+sentinel://`.
+    Sentinel,
+    /// A cluster: `redis+cluster://`.
+    Cluster,
+    /// `SPUBLISH`, where WEBSOCKET_SHARDED_PUBSUB is true.
+    Sharded,
 }
 
 /// What a profile says that its system does not have.
@@ -274,6 +296,16 @@ impl Profile {
         lacks.then(|| format!("the profile says that it lacks {variable}"))
     }
 
+    /// Why Redis cannot be set up as `word` says.
+    fn lack_of_word(&self, speaks: Speaks, word: &str) -> Option<String> {
+        let own = (self.redis.as_ref()).is_some_and(|redis| redis.source == Source::Own);
+        match (own, self.speaks.contains(&speaks)) {
+            (false, _) => Some("[redis] is not the suite's own: it is set up as it is".to_owned()),
+            (true, false) => Some(format!("\"{word}\" is not in `speaks` of [backplane]")),
+            (true, true) => None,
+        }
+    }
+
     /// The variables that the profile says it lacks.
     pub fn lacking_variables(&self) -> impl Iterator<Item = &str> {
         self.lacks.iter().filter_map(|lack| match lack {
@@ -305,6 +337,9 @@ impl Profile {
                     "[backplane] publishes by a command: Redis cannot be stopped and reached again";
                 Some(words.to_owned())
             }
+            Capability::Sentinel => self.lack_of_word(Speaks::Sentinel, "sentinel"),
+            Capability::Cluster => self.lack_of_word(Speaks::Cluster, "cluster"),
+            Capability::Sharded => self.lack_of_word(Speaks::Sharded, "sharded"),
             Capability::Websocket => missing(&self.websocket, "websocket"),
             Capability::Gateway => missing(&self.gateway, "gateway"),
             Capability::Downstreams => missing(&self.gateway, "gateway").or_else(|| {
@@ -362,6 +397,9 @@ impl fmt::Display for Capability {
             Self::Gateway => "gateway",
             Self::Downstreams => "downstreams",
             Self::Bursts => "bursts",
+            Self::Sentinel => "sentinel",
+            Self::Cluster => "cluster",
+            Self::Sharded => "sharded",
             Self::Faults => "faults",
             Self::Settings => "settings",
             Self::Logs => "logs",
@@ -398,6 +436,9 @@ mod tests {
             Capability::Gateway,
             Capability::Downstreams,
             Capability::Bursts,
+            Capability::Sentinel,
+            Capability::Cluster,
+            Capability::Sharded,
             Capability::Faults,
             Capability::Settings,
             Capability::Logs,
@@ -435,6 +476,16 @@ mod tests {
     }
 
     #[rstest]
+    #[case::one_server_alone(
+        "[websocket]\n[backplane]\nspeaks = [\"sentinel\"]",
+        Capability::Cluster,
+        "\"cluster\" is not in `speaks` of [backplane]"
+    )]
+    #[case::redis_as_it_is(
+        "[redis]\nimage = \"x\"\n[websocket]\n[backplane]\nspeaks = [\"cluster\"]",
+        Capability::Cluster,
+        "[redis] is not the suite's own: it is set up as it is"
+    )]
     #[case::left_out("[websocket]", Capability::Gateway, "the profile has no [gateway]")]
     #[case::said(
         "lacks = [\"logs\"]\n[websocket]",

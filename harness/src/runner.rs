@@ -330,16 +330,33 @@ pub(crate) async fn until_accepting(
     lines: &Lines,
     endpoint: &Endpoint,
 ) -> Outcome {
+    until_accepting_one(system, lines, endpoint, None).await
+}
+
+/// The same for the user with this id: in a cluster, one may be served while another is not.
+pub(crate) async fn until_accepting_one(
+    system: &Arc<System>,
+    lines: &Lines,
+    endpoint: &Endpoint,
+    id: Option<&str>,
+) -> Outcome {
     let deadline = Instant::now() + ACCEPT_DEADLINE;
     loop {
         let stage = Stage::new(Arc::clone(system), lines.clone());
-        let probe = stage.user("probe");
+        let probe = match id {
+            Some(id) => stage.user_with_id("probe", id),
+            None => stage.user("probe"),
+        };
         let served = match connected(&stage, endpoint, &probe).await {
             Ok(client) => {
                 // How it went shows in the end of the connection alone.
-                let _ = stage.settle().await;
+                let settled = stage.settle().await;
+                // But among several servers, the one to publish at may have to be found yet.
+                let nowhere =
+                    system.ensemble().is_some() && matches!(settled, Err(Failure::System(_)));
                 match (client.close_code(), client.lost()) {
                     (Some(UNAVAILABLE), _) => Ok(false),
+                    (None, None) if nowhere => Ok(false),
                     (_, Some(words)) => Err(lost(&client, &words)),
                     (_, None) => delivered(&stage, &client).await.map(|()| true),
                 }

@@ -10,7 +10,7 @@ use crate::breach::Breach;
 use crate::profile::{Capability, Profile};
 use crate::redaction::Redactor;
 use crate::stage::Stage;
-use crate::system::Settings;
+use crate::system::{Settings, Topology};
 
 /// How a scenario ended: kept, or why not.
 pub type Outcome<T = ()> = Result<T, Failure>;
@@ -140,6 +140,14 @@ impl Scenario {
         }
         if let Some(settings) = &self.own_system {
             needs.insert(Capability::Faults);
+            match settings.topology() {
+                Some(Topology::Cluster) => needs.insert(Capability::Cluster),
+                Some(Topology::Sentinel) => needs.insert(Capability::Sentinel),
+                None => false,
+            };
+            if settings.is_sharded() {
+                needs.insert(Capability::Sharded);
+            }
             if settings.variables().next().is_some() {
                 needs.insert(Capability::Settings);
             }

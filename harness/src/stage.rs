@@ -426,7 +426,7 @@ impl Stage {
         backplane.publish(publications, turn).await
     }
 
-    fn fresh_id(&self) -> String {
+    pub(crate) fn fresh_id(&self) -> String {
         let id = Uuid::new_v4().to_string();
         format!("{}{}", &id[..24], self.0.mark)
     }

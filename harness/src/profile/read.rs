@@ -145,6 +145,7 @@ impl Text<'_> {
             channel: file.backplane.channel,
             publish,
             lacks: file.lacks,
+            speaks: file.backplane.speaks,
         };
         self.check_together(&profile)?;
         Ok(profile)

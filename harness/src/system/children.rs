@@ -98,6 +98,11 @@ impl Children {
 
     /// Kills the children and waits until they are gone.
     pub async fn stop(mut self) {
+        self.end().await;
+    }
+
+    /// The same for children that others hold too.
+    pub async fn end(&mut self) {
         for (_, child) in &mut self.children {
             // An error means that it has ended already.
             let _ = child.start_kill();
@@ -105,7 +110,7 @@ impl Children {
         for (_, child) in &mut self.children {
             let _ = child.wait().await;
         }
-        if let Some(guardian) = self.guardian {
+        if let Some(guardian) = self.guardian.take() {
             guardian.dismiss().await;
         }
     }

@@ -1,6 +1,7 @@
 //! What is asked of the container engine itself: images, networks, and what earlier runs left.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -59,6 +60,34 @@ pub(super) async fn sweep(docker: &Engine) {
             let _ = docker.remove_network(id).await;
         }
     }
+}
+
+/// This machine's address that containers of any network reach, as they do `host.docker.internal`.
+pub(super) async fn gateway(docker: &Engine) -> Result<Ipv4Addr, StartError> {
+    let trouble = |words: String| {
+        StartError(format!(
+            "the address at which containers find this machine is not known: {words}"
+        ))
+    };
+    let network = docker.inspect_network("bridge", None).await;
+    let network = network.map_err(|error| trouble(root_cause(&error)))?;
+    let configurations = network
+        .ipam
+        .and_then(|ipam| ipam.config)
+        .unwrap_or_default();
+    let mut gateways = configurations.into_iter().filter_map(|configuration| {
+        let gateway = configuration
+            .gateway
+            .and_then(|gateway| gateway.parse().ok());
+        // Some engines do not say it as long as no container is on that network; it is the first address.
+        gateway.or_else(|| {
+            let network: Ipv4Addr = configuration.subnet?.split('/').next()?.parse().ok()?;
+            Some(Ipv4Addr::from(u32::from(network) + 1))
+        })
+    });
+    gateways
+        .next()
+        .ok_or_else(|| trouble("the engine's own network has no addresses".to_owned()))
 }
 
 /// Sends `signal` to the container `id`; does nothing to one that has ended.

@@ -15,6 +15,7 @@
 //! - `image`: an image from a program and its libraries
 //! - `redis_package`: a real Redis from the operating system's package
 //! - `redis_server`: that Redis alone
+//! - `ensemble`: Redis as more than one server: a cluster, or a master with a replica and sentinels
 //! - `owner`: who owns what was started, so that a dead run's remains can be told from a living run's
 //! - `log`: what the parts printed, kept for a scenario that fails
 
@@ -23,6 +24,7 @@ mod children;
 mod chromium;
 mod containers;
 mod engine;
+mod ensemble;
 mod good_token;
 mod image;
 mod log;
@@ -55,12 +57,13 @@ use crate::standin::StandIns;
 use crate::token::{Issuer, Key};
 pub(crate) use children::Guardian;
 pub use chromium::Chromium;
+pub(crate) use ensemble::{Ensemble, LAST, SERVICE};
 use log::Log;
 pub use log::Mark;
 use part::Parts;
 pub use part::{EXIT_DEADLINE, Exit, Part};
-use plan::Plan;
-pub use programs::{ORIGIN, Settings};
+use plan::{Plan, RedisPlan};
+pub use programs::{ORIGIN, Settings, Topology};
 pub use redis_server::{RedisServer, StoppedRedis};
 pub use run::Run;
 pub use stock::Stock;
@@ -111,6 +114,9 @@ pub struct System {
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
     redis_proxy: Option<Arc<Proxy>>,
+    ensemble: Option<Arc<Ensemble>>,
+    /// Whether backend services publish with `SPUBLISH`.
+    pub(crate) sharded: bool,
 }
 
 /// Two Redis servers, the first one and a spare one.
@@ -151,7 +157,21 @@ impl System {
             false => None,
         };
         let proxy = redis_proxy.as_deref();
-        let plan = Plan::new(stock, &standins, &issuer, &redis_password, proxy, settings)?;
+        let ensemble = match settings.topology() {
+            Some(topology) => {
+                let host = stock.host().await?;
+                let started = Ensemble::start(topology, host, &redis_password, &log);
+                Some(Arc::new(started.await?))
+            }
+            None => None,
+        };
+        let url = ensemble.as_ref().map(|ensemble| ensemble.url());
+        let redis = RedisPlan {
+            password: &redis_password,
+            proxy,
+            url,
+        };
+        let plan = Plan::new(stock, &standins, &issuer, redis, settings)?;
         if let (Some(proxy), Some(redis)) = (proxy, plan.address(Part::Redis)) {
             proxy.forward_to([redis]);
         }
@@ -169,6 +189,8 @@ impl System {
             parts: tokio::sync::Mutex::new(Some(Parts::start(stock, plan, &log).await?)),
             log,
             redis_proxy,
+            ensemble,
+            sharded: settings.is_sharded(),
         };
         system.until_ready().await
     }
@@ -186,6 +208,11 @@ impl System {
     /// What stands between the services and Redis, if the settings ask for it.
     pub fn redis_proxy(&self) -> Option<Arc<Proxy>> {
         self.redis_proxy.clone()
+    }
+
+    /// Redis, where it is more than one server.
+    pub(crate) fn ensemble(&self) -> Option<&Arc<Ensemble>> {
+        self.ensemble.as_ref()
     }
 
     /// The first Redis and the spare one, where the harness starts Redis.
@@ -242,6 +269,9 @@ impl System {
         let mut parts = self.parts.lock().await;
         if let Some(parts) = parts.take() {
             parts.stop().await;
+        }
+        if let Some(ensemble) = &self.ensemble {
+            ensemble.stop().await;
         }
     }
 

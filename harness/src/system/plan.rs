@@ -40,20 +40,35 @@ struct View {
     standin_host: &'static str,
 }
 
+/// What is known of Redis before there is a plan.
+pub(super) struct RedisPlan<'a> {
+    pub password: &'a str,
+    /// What stands between the services and Redis, if anything does.
+    pub proxy: Option<&'a Proxy>,
+    /// Where it is already, in an ensemble.
+    pub url: Option<&'a str>,
+}
+
 impl Plan {
     /// The system of `stock`, on ports where nobody listens yet.
     pub fn new(
         stock: &Stock,
         standins: &StandIns,
         issuer: &Issuer,
-        redis_password: &str,
-        redis_proxy: Option<&Proxy>,
+        RedisPlan {
+            password: redis_password,
+            proxy: redis_proxy,
+            url: ensemble,
+        }: RedisPlan<'_>,
         settings: &Settings,
     ) -> Result<Self, StartError> {
         let profile = stock.profile();
         let run = format!("{}-{}", engine::OWN, uuid::Uuid::new_v4().simple());
         let service = profile.redis.as_ref();
-        let redis = |part| redis(part, service, stock.supply(part), redis_password);
+        let redis = |part| match ensemble {
+            Some(_) => Ok(None),
+            None => redis(part, service, stock.supply(part), redis_password),
+        };
         let (redis, spare_redis) = (redis(Part::Redis)?, redis(Part::SecondRedis)?);
         let started = |redis: &Program| {
             let address = (Ipv4Addr::LOCALHOST, redis.ports.outside).into();
@@ -67,13 +82,14 @@ impl Plan {
         };
         // Without one, no part is told of one: the profile is checked for that.
         let redis_url = reached.as_ref().map_or("", Endpoint::url).to_owned();
-        let (here, in_container, caution) = match redis_proxy {
-            Some(proxy) => {
+        let (here, in_container, caution) = match (ensemble, redis_proxy) {
+            (Some(url), _) => (url.to_owned(), url.to_owned(), None),
+            (None, Some(proxy)) => {
                 let through = at_port(&redis_url, proxy.port());
                 let there = of_this_machine(&through).map(|(url, _)| url);
                 (through.clone(), there.unwrap_or(through), None)
             }
-            None => {
+            (None, None) => {
                 let (there, caution) = from_container(&run, redis.as_ref(), &redis_url);
                 (redis_url, there, caution)
             }

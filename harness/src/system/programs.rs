@@ -11,6 +11,17 @@ pub struct Settings {
     pub(super) websocket: Vec<(String, String)>,
     pub(super) gateway: Vec<(String, String)>,
     redis_behind_proxy: bool,
+    topology: Option<Topology>,
+    sharded: bool,
+}
+
+/// How Redis is set up where it is more than one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// A cluster of three primaries, each with a replica.
+    Cluster,
+    /// A master and its replica, and three sentinels that watch over them.
+    Sentinel,
 }
 
 /// What a part is started from.
@@ -88,6 +99,28 @@ impl Settings {
     pub fn redis_behind_proxy(mut self) -> Self {
         self.redis_behind_proxy = true;
         self
+    }
+
+    /// Makes Redis more than one server.
+    pub fn redis_as(mut self, topology: Topology) -> Self {
+        self.topology = Some(topology);
+        self
+    }
+
+    /// Lets backend services publish with `SPUBLISH`, and tells the websocket service so.
+    pub fn sharded(mut self) -> Self {
+        self.sharded = true;
+        self.websocket("WEBSOCKET_SHARDED_PUBSUB", "true")
+    }
+
+    /// How Redis is set up, where it is more than one server.
+    pub fn topology(&self) -> Option<Topology> {
+        self.topology
+    }
+
+    /// Whether backend services publish with `SPUBLISH`.
+    pub fn is_sharded(&self) -> bool {
+        self.sharded
     }
 
     /// The names of the variables that they set.

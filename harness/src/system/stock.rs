@@ -117,6 +117,14 @@ impl Stock {
         started.map_err(|error| StartError(format!("a proxy cannot listen: {error}")))
     }
 
+    /// Where servers on this machine are found by services, wherever those run, and by each other.
+    pub(super) async fn host(&self) -> Result<Ipv4Addr, StartError> {
+        match &self.engine {
+            Some(engine) => engine::gateway(engine).await,
+            None => Ok(Ipv4Addr::LOCALHOST),
+        }
+    }
+
     pub(super) fn engine(&self) -> Option<&Engine> {
         self.engine.as_ref()
     }

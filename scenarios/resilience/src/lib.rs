@@ -2,6 +2,8 @@
 //!
 //! - `backplane`: Redis is lost, hangs, or throws the service out; and comes back
 //! - `failover`: the master of a Redis pair fails, or changes places with its replica
+//! - `sentinel`: a master with a replica and sentinels
+//! - `cluster`: a cluster of three primaries, each with a replica
 //! - `redis_network`: the network between the services and Redis
 //! - `client_network`: the network between clients and the websocket service
 //! - `crowds`: many clients at once
@@ -17,11 +19,13 @@ mod backplane;
 mod backpressure;
 mod client_network;
 mod clocks;
+mod cluster;
 mod crowds;
 mod downstreams;
 mod failover;
 mod liveness;
 mod redis_network;
+mod sentinel;
 mod service;
 mod shutdown;
 mod start;
@@ -32,6 +36,8 @@ use harness::scenario::Scenario;
 pub fn scenarios() -> Vec<Scenario> {
     let mut scenarios = backplane::scenarios();
     scenarios.extend(failover::scenarios());
+    scenarios.extend(sentinel::scenarios());
+    scenarios.extend(cluster::scenarios());
     scenarios.extend(redis_network::scenarios());
     scenarios.extend(client_network::scenarios());
     scenarios.extend(crowds::scenarios());

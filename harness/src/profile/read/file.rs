@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 
 use serde::Deserialize;
 
-use super::super::{Lack, StandInPorts, TokenIn};
+use super::super::{Lack, Speaks, StandInPorts, TokenIn};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,6 +94,8 @@ pub struct Backplane {
     #[serde(default = "ws_user_id")]
     pub channel: String,
     pub publish: Option<Vec<String>>,
+    #[serde(default)]
+    pub speaks: Vec<Speaks>,
 }
 
 impl Default for Backplane {
@@ -101,6 +103,7 @@ impl Default for Backplane {
         Self {
             channel: ws_user_id(),
             publish: None,
+            speaks: Vec::new(),
         }
     }
 }
