@@ -23,7 +23,7 @@ use ensemble::Broadcaster;
 /// How long Redis may take for one command.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How often a Redis that starts is asked whether it answers yet.
-const INTERVAL: Duration = Duration::from_millis(15);
+const INTERVAL: Duration = Duration::from_millis(10);
 
 /// The way into Redis that all stages of a system share.
 pub(crate) enum Backplane {

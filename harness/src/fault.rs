@@ -32,7 +32,7 @@ use crate::system::{EXIT_DEADLINE, Exit, Part};
 /// How long a program may take to find that it lacks a variable: on a busy machine an interpreter loads for seconds.
 const LOADING: Duration = Duration::from_secs(30);
 /// How often a metric is read, or a replica asked, while it is waited for.
-const POLL_INTERVAL: Duration = Duration::from_millis(15);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 impl Stage {
     /// Sends SIGTERM to `part`.

@@ -16,6 +16,8 @@ const FINAL: u8 = 0x80;
 const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
+/// The promise that a message which never comes, or comes again, breaks.
+const ONCE: &str = "delivery.once-per-connection";
 
 /// A connection just upgraded, and nobody who reads it.
 pub struct RawClient {
@@ -23,6 +25,8 @@ pub struct RawClient {
     /// Of what the service sent right behind the `101` nothing is lost.
     stream: BufReader<Stream>,
     recorder: Recorder,
+    /// The text that was expected before, and came.
+    latest: Vec<u8>,
 }
 
 /// What came before the service's close, and the close.
@@ -90,6 +94,7 @@ impl RawClient {
             name,
             stream,
             recorder,
+            latest: Vec::new(),
         };
         client.note("from here on it neither reads nor answers");
         Ok(client)
@@ -231,14 +236,17 @@ impl RawClient {
                 Err(_) => {
                     let seconds = PATIENCE.as_secs();
                     let words = format!("{what}: it did not come in {seconds} s");
-                    return Err(Failure::broken(words));
+                    return Err(Failure::broken(words)).breaks(ONCE);
                 }
             }
         };
+        let again = opcode == TEXT && !payload.is_empty() && payload == self.latest;
+        ensure(!again, || format!("{what}; the one before came again")).breaks(ONCE)?;
         ensure(opcode == TEXT && payload == text, || {
             let count = payload.len();
             format!("{what}; it received a frame with opcode {opcode} and {count} bytes")
         })?;
+        self.latest.clone_from(&payload);
         self.recorder.push(Entry::Received(Frame::Text(payload)));
         Ok(())
     }

@@ -30,7 +30,7 @@ pub const OWN_AT_ONCE: usize = 3;
 /// How long the websocket service may take to reach Redis once it answers.
 const ACCEPT_DEADLINE: Duration = LONG_PATIENCE;
 /// How often it is asked meanwhile.
-const ACCEPT_INTERVAL: Duration = Duration::from_millis(15);
+const ACCEPT_INTERVAL: Duration = Duration::from_millis(10);
 /// The close code of a service that cannot keep its promise now (contract, The promise).
 const UNAVAILABLE: u16 = 1011;
 /// The close code of a refused token (contract, A refused token).

@@ -65,7 +65,7 @@ pub enum Trouble {
 /// How long an address may take to be free, and a request to come.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How often an address is tried, and how often a trickling answer goes on.
-const INTERVAL: Duration = Duration::from_millis(15);
+const INTERVAL: Duration = Duration::from_millis(10);
 
 /// How many bytes of an endless answer are sent at once.
 const PIECE: usize = 16 * 1024;

@@ -71,7 +71,7 @@ pub use stock::Stock;
 /// How long a system may take from its first process to its last ready check.
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a ready check is asked while a part starts. Readiness has no event that every implementation sends.
-const READY_INTERVAL: Duration = Duration::from_millis(15);
+const READY_INTERVAL: Duration = Duration::from_millis(10);
 /// How long an answer to a ready check may take.
 const READY_DEADLINE: Duration = Duration::from_secs(5);
 /// How long an engine may take to close a connection that no container accepts: by then a new one has been refused.

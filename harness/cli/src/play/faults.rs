@@ -17,7 +17,7 @@ use super::playground::{Kind, Playground};
 /// How long the service may take until it takes connections.
 const DEADLINE: Duration = Duration::from_secs(20);
 /// How often it is asked meanwhile: neither has an event.
-const INTERVAL: Duration = Duration::from_millis(15);
+const INTERVAL: Duration = Duration::from_millis(10);
 /// How long one attempt to connect may take.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
