@@ -42,6 +42,8 @@ pub struct Theatre {
     stock: Arc<Stock>,
     shared: OnceCell<Scene>,
     own: Semaphore,
+    /// Which system of a scenario's own did not even deliver on an ordinary day, and how.
+    unordinary: OnceCell<String>,
     /// How often a saboteur with nothing to break has stood before a stage; none where nobody is to stand there.
     idled: Option<AtomicUsize>,
 }
@@ -83,6 +85,7 @@ impl Theatre {
             stock: Arc::new(Stock::prepare(profile, runtime, say).await?),
             shared: OnceCell::new(),
             own: Semaphore::new(OWN_AT_ONCE),
+            unordinary: OnceCell::new(),
             idled: None,
         })
     }
@@ -176,13 +179,20 @@ impl Theatre {
         } else if let Some(settings) = &scenario.own_system {
             // Never closed: acquiring cannot fail.
             let _turn = self.own.acquire().await;
+            if let Some(words) = self.unordinary.get()
+                && scenario.all_needs().contains(&Capability::Websocket)
+            {
+                return unreached(format!(
+                    "not played, for nothing can be said of faults: {words}"
+                ));
+            }
             began = Instant::now();
             match self.start(settings).await {
                 Ok(scene) => {
                     let up = Instant::now();
                     let played = match scene.trouble_for(scenario) {
                         Some(trouble) => unreached(trouble),
-                        None => play_and_compare(scenario, &scene, between).await,
+                        None => self.play_on_own(scenario, &scene, between).await,
                     };
                     let over = Instant::now();
                     self.run.end(&scene.system).await;
@@ -205,6 +215,25 @@ impl Theatre {
         Verdict {
             took: began.elapsed(),
             ..verdict
+        }
+    }
+
+    /// Plays `scenario` on a system of its own, if that delivers before anything is done to it. Where one does not, none of
+    /// the others is asked again: they are the same, and what their scenarios would say is no news.
+    async fn play_on_own(&self, scenario: &Scenario, scene: &Scene, between: Between) -> Verdict {
+        if !scenario.all_needs().contains(&Capability::Websocket) {
+            return play_and_compare(scenario, scene, between).await;
+        }
+        let stage = Stage::new(Arc::clone(&scene.system), scene.lines.clone());
+        let ordinary = stage.on_an_ordinary_day().await;
+        stage.leave();
+        match ordinary {
+            Ok(()) => play_and_compare(scenario, scene, between).await,
+            Err(failure) => {
+                let words = format!("{}: {failure}", scenario.id);
+                let _ = self.unordinary.set(words);
+                Verdict::of(scenario, String::new(), Err(Broken::unreached(failure)))
+            }
         }
     }
 

@@ -5,12 +5,14 @@
 //! - `calls`: HTTP, to the services and behind the gateway
 //! - `traffic`: numbered messages that are published while something else happens
 //! - `crowd`: many users who all do the same
+//! - `ordinary`: what is asked of a system before something is done to it
 //! - `settlement`: the fence, and what it settles
 
 mod calls;
 mod connections;
 mod crowd;
 mod guests;
+mod ordinary;
 mod settlement;
 mod traffic;
 

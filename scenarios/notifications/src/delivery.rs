@@ -149,6 +149,7 @@ async fn similar_names(stage: Stage, message: Message) -> Outcome {
 /// What strays on another path than the fence's may be late. How long that is waited for is the life of a token: the
 /// service itself says when it is over.
 async fn late_stray(stage: Stage, message: Message) -> Outcome {
+    stage.on_an_ordinary_day().await?;
     stage.connect(&stage.user("colleague")).await?;
     stage.connect(&stage.user("headmaster")).await?;
     let teacher = stage.user("teacher");

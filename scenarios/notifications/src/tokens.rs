@@ -45,6 +45,7 @@ pub fn scenarios() -> Vec<Scenario> {
 }
 
 async fn expires(stage: Stage) -> Outcome {
+    stage.on_an_ordinary_day().await?;
     let teacher = stage.user("teacher");
     let issuer = &stage.system().issuer;
     let claims = issuer.claims(&teacher.id).expiring_in(LIFETIME);
