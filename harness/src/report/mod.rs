@@ -11,7 +11,9 @@
 //! - [`page`](fn@page): a page for a browser
 //! - [`markdown`](fn@markdown): a summary for a job or a pull request
 //!
-//! What those two stand on:
+//! - [`merged`](fn@merged): the parts of a run that was divided over machines, as one
+//!
+//! What those stand on:
 //! - [`reference`]: what readers look up in the contract
 //! - [`base`]: what the run is compared with
 //! - `difference`, `values`: two flows compared by what they mean
@@ -25,6 +27,7 @@ pub mod document;
 mod github;
 mod junit;
 mod markdown;
+mod merged;
 mod mermaid;
 mod page;
 pub mod reference;
@@ -36,6 +39,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use markdown::text as markdown;
+pub use merged::merged;
 pub use page::page;
 pub use scenario::failure;
 

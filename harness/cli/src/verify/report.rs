@@ -21,15 +21,24 @@ use crate::{Status, verify};
 Examples:
   cargo verify report --base main              report.html and summary.md again, compared with main
   cargo verify report --base main --markdown   for a comment at a pull request
+  cargo verify report --merge one two three four
+                                               one report of a run that was divided with --partition 1/4 and so on
 
 Exit status:
-  0  the report was made, whatever it says
-  3  wrong use: no results.json, one of another version, or a base that is not there")]
+  0  the report was made, whatever it says; with --merge: and every scenario kept the contract
+  1  with --merge: the contract is broken, or a flow is not the reviewed one, or waits for review
+  2  with --merge: a scenario was not reached
+  3  wrong use: no results.json, one of another version, a base that is not there, or a part that is missing
+  4  with --merge: a bug in the harness or in a scenario")]
 pub struct Arguments {
     /// The folder with results.json, in which report.html and summary.md are written [default: target/verify of the
     /// checkout]
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
+
+    /// Merge the results in these folders, the parts of one run, into one that is written with the report
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    merge: Vec<PathBuf>,
 
     /// Compare the contract and the reviewed flows with another version: a git revision, or a folder with a contract
     /// [default: what the run was compared with]
@@ -46,18 +55,34 @@ pub fn run(arguments: &Arguments) -> Status {
     let Some(folder) = arguments.from.clone().or_else(usual) else {
         return verify::usage("--from DIR says where the results.json of a run is");
     };
-    let document = match read(&folder, arguments.base.as_deref()) {
+    let read = match arguments.merge.as_slice() {
+        [] => read(&folder),
+        parts => merge(parts),
+    };
+    let base = arguments.base.as_deref();
+    let compared = read.and_then(|mut document| compare(&mut document, base).map(|()| document));
+    let document = match compared {
         Ok(document) => document,
         Err(message) => return verify::usage(&message),
     };
+    let status = match arguments.merge.is_empty() {
+        true => Status::Kept,
+        false => status(&document),
+    };
     if arguments.markdown {
         output::print(&report::markdown(&document));
-        return Status::Kept;
+        return status;
     }
-    let files = [
+    let mut files = vec![
         ("report.html", report::page(&document)),
         ("summary.md", report::markdown(&document)),
     ];
+    if !arguments.merge.is_empty() {
+        files.push(("results.json", document.text()));
+        if let Err(error) = fs::create_dir_all(&folder) {
+            return verify::usage(&format!("{} cannot be made: {error}", folder.display()));
+        }
+    }
     for (name, text) in files {
         let path = folder.join(name);
         if let Err(error) = fs::write(&path, text) {
@@ -66,11 +91,37 @@ pub fn run(arguments: &Arguments) -> Status {
         }
         output::print(&format!("{}\n", path.display()));
     }
-    Status::Kept
+    status
 }
 
-/// The results in `folder`, compared with `base` if there is one.
-fn read(folder: &Path, base: Option<&str>) -> Result<Document, String> {
+/// The results in `folders`, parts of one run, as one.
+fn merge(folders: &[PathBuf]) -> Result<Document, String> {
+    let parts: Result<Vec<_>, _> = folders.iter().map(|folder| read(folder)).collect();
+    report::merged(parts?).map_err(|problem| format!("--merge: {problem}"))
+}
+
+/// What the run would have ended with.
+fn status(document: &Document) -> Status {
+    let any = |verdicts: &[&str]| {
+        let found = |verdict: &String| verdicts.contains(&verdict.as_str());
+        document
+            .scenarios
+            .iter()
+            .any(|scenario| found(&scenario.verdict))
+    };
+    if any(&["harness-bug"]) {
+        Status::HarnessBug
+    } else if any(&["broken", "to-be-reviewed"]) {
+        Status::Broken
+    } else if any(&["not-reached"]) {
+        Status::NotStarted
+    } else {
+        Status::Kept
+    }
+}
+
+/// The results in `folder`.
+fn read(folder: &Path) -> Result<Document, String> {
     let path = folder.join("results.json");
     let of_file = |problem: String| format!("{}: {problem}", path.display());
     let text = fs::read_to_string(&path).map_err(|error| {
@@ -78,9 +129,7 @@ fn read(folder: &Path, base: Option<&str>) -> Result<Document, String> {
             "expected the results of a run, which `cargo verify` writes: {error}"
         ))
     })?;
-    let mut document = Document::read(&text).map_err(of_file)?;
-    compare(&mut document, base)?;
-    Ok(document)
+    Document::read(&text).map_err(of_file)
 }
 
 /// Compares `document` with the version called `base`, if there is one.
