@@ -2,9 +2,11 @@
 //!
 //! - `command`: the program that does it where Redis cannot be reached from here
 //! - `ensemble`: where Redis is more than one server
+//! - `servers`: the URL of such a Redis
 
 mod command;
 mod ensemble;
+mod servers;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -15,10 +17,12 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::endpoint::Endpoint;
+use crate::profile::Service;
 use crate::scenario::{Failure, Outcome};
 use crate::system::{Part, System};
 use command::Publisher;
 use ensemble::Broadcaster;
+pub(crate) use servers::Servers;
 
 /// How long Redis may take for one command.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -55,8 +59,16 @@ impl Backplane {
     /// Connects to the system's Redis, or runs its program once.
     pub async fn open(system: &System) -> Outcome<Self> {
         let profile = system.profile();
-        if let Some(ensemble) = system.ensemble() {
-            return Ok(Self::Ensemble(Broadcaster::new(ensemble, system.sharded)));
+        if let Some(servers) = servers(system) {
+            let broadcaster = Broadcaster::new(servers, system.sharded);
+            if profile.redis.as_ref().and_then(Service::url).is_some() {
+                let published = broadcaster.publish(&[to_nobody(system)]).await;
+                published.map_err(|failure| {
+                    let advice = format!("check [redis] in {}", profile.file);
+                    Failure::System(format!("{failure}; {advice}"))
+                })?;
+            }
+            return Ok(Self::Ensemble(broadcaster));
         }
         match (&profile.publish, system.redis()) {
             (None, Some(redis)) => {
@@ -126,6 +138,16 @@ impl Backplane {
             .map(|_| ())
             .map_err(|error| Failure::System(format!("Redis did not take a message: {error}")))
     }
+}
+
+/// Where Redis is, if it is more than one server.
+fn servers(system: &System) -> Option<Servers> {
+    let url = match (system.ensemble(), system.redis()) {
+        (Some(ensemble), _) => ensemble.url(),
+        (None, redis) => redis?.url(),
+    };
+    // A url that says something else was refused when the profile was read.
+    Servers::of_url(url)?.ok()
 }
 
 fn open(shared: &Mutex<MultiplexedConnection>) -> MultiplexedConnection {

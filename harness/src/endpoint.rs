@@ -81,6 +81,15 @@ impl Endpoint {
         })
     }
 
+    /// A Redis that is more than one server, of which `first` leads to one.
+    pub(crate) fn among(first: &reqwest::Url, url: &str) -> Option<Self> {
+        let first = Self::of_url(first, None)?;
+        Some(Self {
+            url: url.to_owned(),
+            ..first
+        })
+    }
+
     /// The URL, with its password if it has one: `scheme://[[user]:password@]host:port[/…]`.
     pub fn url(&self) -> &str {
         &self.url

@@ -65,6 +65,8 @@ pub struct Profile {
     pub channel: String,
     /// The program that publishes, with its arguments, which are templates; none where Redis is reached from here.
     pub publish: Option<Vec<String>>,
+    /// Whether backend services publish with `SPUBLISH`.
+    pub sharded: bool,
     lacks: Vec<Lack>,
     speaks: Vec<Speaks>,
 }

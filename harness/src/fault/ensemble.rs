@@ -93,6 +93,19 @@ impl Stage {
         self.of(ensemble.ask::<()>(sentinel, &command).await)
     }
 
+    /// Waits until every sentinel names the former replica as the master.
+    pub async fn until_master_has_changed(&self) -> Outcome {
+        let ensemble = self.ensemble()?;
+        for sentinel in ensemble.sentinels() {
+            let mut named = cmd("SENTINEL");
+            named.arg("get-master-addr-by-name").arg(SERVICE);
+            let other = |(_, port): (String, u16)| port != ensemble.port(0);
+            self.of(ensemble.until(sentinel, &named, other).await)?;
+        }
+        self.operator_notes("every sentinel names the former replica");
+        Ok(())
+    }
+
     /// Waits until a client of a user whose channel is beside `user`'s is served: the websocket service has found who has their
     /// messages now.
     pub async fn until_served_beside(&self, user: &User) -> Outcome {

@@ -145,6 +145,7 @@ impl Text<'_> {
             channel: file.backplane.channel,
             publish,
             lacks: file.lacks,
+            sharded: file.backplane.sharded,
             speaks: file.backplane.speaks,
         };
         self.check_together(&profile)?;
@@ -220,6 +221,11 @@ impl Text<'_> {
         {
             let problem = "a program cannot know where the suite's own Redis is: leave [redis] out, or leave publish out";
             return Err(self.wrong("backplane", "publish", problem));
+        }
+        let url = profile.redis.as_ref().and_then(Service::url);
+        if profile.sharded && !url.is_some_and(|url| url.url().starts_with("redis+cluster://")) {
+            let problem = "only in a cluster somebody else runs: [redis] needs a url, as in redis+cluster://host:6379,host:6379";
+            return Err(self.wrong("backplane", "sharded", problem));
         }
         if template::names(&profile.channel).collect::<Vec<_>>() != ["user_id"] {
             let problem = format!(

@@ -7,9 +7,10 @@
 
 mod formation;
 
-use std::env;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::Duration;
+use std::{env, fs};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisError, cmd};
@@ -29,8 +30,9 @@ const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
 /// How often a server is asked whether what it is waited for is so. It has no event for it.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// What the name of the folder of an ensemble begins with; its owner follows.
-const FOLDER: &str = "redis-ensemble ";
+/// What the name of the folder of an ensemble begins with, and the file in it that names the owner.
+const FOLDER: &str = "redis-ensemble-";
+const OWNER: &str = "owner";
 
 /// What sentinels call the service.
 pub(crate) const SERVICE: &str = "notifications";
@@ -47,7 +49,6 @@ const SLOTS: [u16; PRIMARIES + 1] = [0, 5461, 10_923, 16_384];
 /// Running servers. [`stop`](Self::stop) ends them and waits; a drop kills them.
 #[must_use = "dropping an ensemble ends it"]
 pub(crate) struct Ensemble {
-    topology: Topology,
     url: String,
     host: Ipv4Addr,
     password: String,
@@ -79,12 +80,11 @@ impl Ensemble {
         log: &Log,
     ) -> Result<Self, StartError> {
         let trouble = |error: std::io::Error| StartError(format!("an ensemble of redis: {error}"));
-        owner::sweep(&env::temp_dir(), FOLDER);
-        let folder = TempDir::with_prefix(format!("{FOLDER}{} ", owner::this_process()));
-        let folder = folder.map_err(trouble)?;
+        sweep(&env::temp_dir());
+        let folder = TempDir::with_prefix(FOLDER).map_err(trouble)?;
+        fs::write(folder.path().join(OWNER), owner::this_process()).map_err(trouble)?;
         let servers = formation::servers(topology, host, password, folder.path())?;
         let ensemble = Self {
-            topology,
             url: formation::url(topology, host, password, &servers),
             host,
             password: password.to_owned(),
@@ -106,11 +106,6 @@ impl Ensemble {
         }
     }
 
-    /// How it is set up.
-    pub fn topology(&self) -> Topology {
-        self.topology
-    }
-
     /// Where services find it.
     pub fn url(&self) -> &str {
         &self.url
@@ -121,13 +116,9 @@ impl Ensemble {
         self.servers[server].name
     }
 
-    /// The urls of all servers, for a client that finds out who is what.
-    pub fn nodes(&self) -> Vec<String> {
-        let (host, password) = (self.host, &self.password);
-        let ports = self.servers.iter().map(|server| server.port);
-        ports
-            .map(|port| format!("redis://:{password}@{host}:{port}"))
-            .collect()
+    /// Where a server listens.
+    pub fn port(&self, server: Number) -> u16 {
+        self.servers[server].port
     }
 
     /// The sentinels.
@@ -208,46 +199,8 @@ impl Ensemble {
             .map_err(|error: RedisError| format!("{name} refused a command: {error}"))
     }
 
-    /// A connection to a server.
-    pub async fn connect(&self, server: Number) -> Result<MultiplexedConnection, RedisError> {
-        let (port, password) = (self.servers[server].port, &self.password);
-        self.connect_to(&self.host.to_string(), port, password)
-            .await
-    }
-
-    /// A connection to the last primary of a cluster that is there: services go to the first.
-    pub async fn connect_to_last(&self) -> Result<MultiplexedConnection, RedisError> {
-        let mut connected = self.connect(LAST).await;
-        for primary in (0..LAST).rev() {
-            if connected.is_err() {
-                connected = self.connect(primary).await;
-            }
-        }
-        connected
-    }
-
-    /// A connection to the master that the sentinels name, if it is one.
-    pub async fn connect_to_master(&self) -> Result<MultiplexedConnection, RedisError> {
-        let mut named = cmd("SENTINEL");
-        named.arg("get-master-addr-by-name").arg(SERVICE);
-        let mut sentinel = self.connect(DATA).await?;
-        let (host, port): (String, u16) = named.query_async(&mut sentinel).await?;
-        let mut master = self.connect_to(&host, port, &self.password).await?;
-        // One that has just been demoted takes messages, and passes them on to nobody.
-        let role: Vec<redis::Value> = cmd("ROLE").query_async(&mut master).await?;
-        let role = role.into_iter().next().map(String::from_redis_value);
-        match role.transpose()?.as_deref() {
-            Some("master") => Ok(master),
-            _ => Err((redis::ErrorKind::Io, "the master is no longer one").into()),
-        }
-    }
-
-    async fn connect_to(
-        &self,
-        host: &str,
-        port: u16,
-        password: &str,
-    ) -> Result<MultiplexedConnection, RedisError> {
+    async fn connect(&self, server: Number) -> Result<MultiplexedConnection, RedisError> {
+        let (port, host, password) = (self.servers[server].port, self.host, &self.password);
         let client = redis::Client::open(format!("redis://:{password}@{host}:{port}"))?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(COMMAND_DEADLINE))
@@ -299,5 +252,17 @@ impl Ensemble {
         let mut info = cmd("INFO");
         let up = |text: String| text.contains("master_link_status:up");
         self.until(replica, info.arg("replication"), up).await
+    }
+}
+
+/// Removes the folders of runs that were killed.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let named = entry.file_name().to_string_lossy().starts_with(FOLDER);
+        let owner = fs::read_to_string(entry.path().join(OWNER));
+        if named && owner.is_ok_and(|owner| owner::is_gone(&owner)) {
+            // What cannot be removed now is tried again by the next ensemble.
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }

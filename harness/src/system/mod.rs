@@ -190,7 +190,7 @@ impl System {
             log,
             redis_proxy,
             ensemble,
-            sharded: settings.is_sharded(),
+            sharded: settings.is_sharded() || profile.sharded,
         };
         system.until_ready().await
     }

@@ -3,7 +3,6 @@
 //! An owner is a process of a boot of a host. Its process id alone would not do: ids are used again.
 
 use std::fs;
-use std::path::Path;
 
 /// The label that everything started in an engine carries.
 pub(super) const LABEL: &str = "notification-contracts.owner";
@@ -36,17 +35,6 @@ pub(super) fn is_gone(owner: &str) -> bool {
     match pid.parse().ok().map(start_time) {
         Some(now) => now.as_deref() != Some(started),
         None => false,
-    }
-}
-
-/// Removes the folders in `parent` whose name is `prefix` and then an owner that is gone.
-pub(super) fn sweep(parent: &Path, prefix: &str) {
-    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.strip_prefix(prefix).is_some_and(is_gone) {
-            // What cannot be removed now is tried again by the next run that needs such a folder.
-            let _ = fs::remove_dir_all(entry.path());
-        }
     }
 }
 

@@ -59,7 +59,7 @@ fn home() -> Result<PathBuf, String> {
 async fn unpack(home: &Path) -> Result<(), String> {
     let parent = home.parent().unwrap_or(home);
     fs::create_dir_all(parent).map_err(|error| format!("{}: {error}", parent.display()))?;
-    owner::sweep(parent, WORK);
+    sweep(parent);
     let work = tempfile::Builder::new()
         .prefix(&format!("{WORK}{} ", owner::this_process()))
         .tempdir_in(parent)
@@ -119,6 +119,17 @@ async fn unpack(home: &Path) -> Result<(), String> {
         // Another run was quicker: its tree is as good.
         Err(_) if home.join("usr/bin/redis-server").exists() => Ok(()),
         Err(error) => Err(format!("{}: {error}", home.display())),
+    }
+}
+
+/// Removes the directories of runs that were killed while they unpacked.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.strip_prefix(WORK).is_some_and(owner::is_gone) {
+            // What cannot be removed now is tried again by the next run that unpacks.
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 

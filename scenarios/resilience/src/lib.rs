@@ -4,6 +4,7 @@
 //! - `failover`: the master of a Redis pair fails, or changes places with its replica
 //! - `sentinel`: a master with a replica and sentinels
 //! - `cluster`: a cluster of three primaries, each with a replica
+//! - `limits`: the gateway counts requests on either
 //! - `redis_network`: the network between the services and Redis
 //! - `client_network`: the network between clients and the websocket service
 //! - `crowds`: many clients at once
@@ -23,6 +24,7 @@ mod cluster;
 mod crowds;
 mod downstreams;
 mod failover;
+mod limits;
 mod liveness;
 mod redis_network;
 mod sentinel;
@@ -38,6 +40,7 @@ pub fn scenarios() -> Vec<Scenario> {
     scenarios.extend(failover::scenarios());
     scenarios.extend(sentinel::scenarios());
     scenarios.extend(cluster::scenarios());
+    scenarios.extend(limits::scenarios());
     scenarios.extend(redis_network::scenarios());
     scenarios.extend(client_network::scenarios());
     scenarios.extend(crowds::scenarios());

@@ -95,6 +95,8 @@ pub struct Backplane {
     pub channel: String,
     pub publish: Option<Vec<String>>,
     #[serde(default)]
+    pub sharded: bool,
+    #[serde(default)]
     pub speaks: Vec<Speaks>,
 }
 
@@ -103,6 +105,7 @@ impl Default for Backplane {
         Self {
             channel: ws_user_id(),
             publish: None,
+            sharded: false,
             speaks: Vec::new(),
         }
     }

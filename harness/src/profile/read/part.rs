@@ -8,7 +8,7 @@ use std::path::Path;
 use super::super::{Image, Ready, Service, Source, template};
 use super::Text;
 use super::file::File;
-use crate::backplane;
+use crate::backplane::{self, Servers};
 use crate::endpoint::{Endpoint, Trust, of_scheme};
 use crate::fixture::FixtureError;
 
@@ -135,6 +135,15 @@ impl Text<'_> {
         trust: Option<&Trust>,
     ) -> Result<Endpoint, FixtureError> {
         let wrong = |problem: String| self.wrong(section, "url", problem);
+        if section == "redis"
+            && let Some(servers) = Servers::of_url(url)
+        {
+            let servers =
+                servers.map_err(|example| wrong(format!("it should be as in {example}")))?;
+            let first = reqwest::Url::parse(servers.first());
+            let endpoint = first.ok().and_then(|first| Endpoint::among(&first, url));
+            return endpoint.ok_or_else(|| wrong("names no host".to_owned()));
+        }
         let parsed =
             reqwest::Url::parse(url).map_err(|error| wrong(format!("is no URL: {error}")))?;
         let (schemes, example): (&[&str], &str) = match section {

@@ -126,6 +126,15 @@ fn wrong(text: &str) -> String {
     "[websocket]\ntoken_in = \"headers\"",
     "p.toml:2: unknown variant `headers`, expected `query` or `header`; did you mean `header`?"
 )]
+#[case::half_a_cluster(
+    "[redis]\nurl = \"redis+cluster://a,,b\"\n[websocket]",
+    "p.toml:2: [redis] url: it should be as in redis+cluster://host:6379,host:6379"
+)]
+#[case::sharded_alone(
+    "[websocket]\n[backplane]\nsharded = true",
+    "p.toml:3: [backplane] sharded: only in a cluster somebody else runs: [redis] needs a url, as in \
+     redis+cluster://host:6379,host:6379"
+)]
 #[case::channel(
     "[websocket]\n[backplane]\nchannel = \"ws:{user}\"",
     "p.toml:3: [backplane] channel: a channel holds {user_id} once and no other name in braces; it is \"ws:{user}\""
