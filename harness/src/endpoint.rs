@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
+use tokio_rustls::rustls::ClientConnection;
 
+use crate::backplane;
 pub use stream::Stream;
 pub use trust::Trust;
 
@@ -169,6 +171,27 @@ impl Endpoint {
         let found = lookup_host((self.bare_host(), self.port)).await;
         let mut found = found.map_err(|error| unreachable(&error.to_string()))?;
         found.next().ok_or_else(|| unreachable("nobody knows one"))
+    }
+
+    /// All addresses of it, for who connects by itself.
+    pub async fn addresses(&self) -> Result<Vec<SocketAddr>, Unreachable> {
+        let found = lookup_host((self.bare_host(), self.port)).await;
+        let found =
+            found.map_err(|error| Unreachable(format!("{self} has no address: {error}")))?;
+        Ok(found.collect())
+    }
+
+    /// A TLS session for one more connection, if it speaks TLS.
+    pub fn tls_session(&self) -> Option<io::Result<ClientConnection>> {
+        let trust = self.trust.as_ref()?;
+        Some(trust.session(self.bare_host()))
+    }
+
+    /// Whose name and password the URL of a Redis holds: no name is Redis' own `default`.
+    pub fn login(&self) -> Option<(Option<String>, String)> {
+        let settings = backplane::settings(&self.url).ok()?;
+        let password = settings.password()?.to_owned();
+        Some((settings.username().map(str::to_owned), password))
     }
 
     /// Whether connections to it have TLS.

@@ -67,6 +67,8 @@ pub struct Profile {
     pub publish: Option<Vec<String>>,
     /// Whether backend services publish with `SPUBLISH`.
     pub sharded: bool,
+    /// Whether cargo optimizes the reference services that are started: for who measures them. No file says so.
+    pub optimized: bool,
     lacks: Vec<Lack>,
     speaks: Vec<Speaks>,
 }
@@ -152,6 +154,8 @@ pub enum Capability {
     Settings,
     /// The websocket service's standard output is its log.
     Logs,
+    /// A service's metrics and health count everything that reaches it: behind a balancer each of several counts its own.
+    Counts,
     /// A browser may come from [`ORIGIN`](crate::system::ORIGIN).
     Origin,
     /// This machine has a browser, and its pages can connect as the contract has it.
@@ -361,6 +365,8 @@ impl Profile {
             }
             Capability::Logs => missing(&self.websocket, "websocket")
                 .or_else(|| elsewhere(&self.websocket, "websocket", "its log is out of sight")),
+            // Whether there is one behind a url nobody knows: then the profile says so.
+            Capability::Counts => None,
             Capability::Origin => {
                 let why = "which origins it allows is not known";
                 elsewhere(&self.websocket, "websocket", why)
@@ -405,6 +411,7 @@ impl fmt::Display for Capability {
             Self::Faults => "faults",
             Self::Settings => "settings",
             Self::Logs => "logs",
+            Self::Counts => "counts",
             Self::Origin => "origin",
             Self::Browser => "browser",
         })
@@ -444,6 +451,7 @@ mod tests {
             Capability::Faults,
             Capability::Settings,
             Capability::Logs,
+            Capability::Counts,
             Capability::Origin,
         ] {
             assert_eq!(profile.lack(capability), None, "{capability}");

@@ -3,6 +3,7 @@
 //! - `compare`: two systems compared by what their clients notice
 //! - `selftest`: whether the suite notices what a saboteur does to a healthy system
 //! - `init`: a profile written
+//! - `load`: a load put on a system
 //! - `rounds`: the scenarios played, in which order and how often
 //! - `output`: the results printed and written
 //! - `timings`: where a run's time went
@@ -10,6 +11,7 @@
 
 mod compare;
 mod init;
+mod load;
 mod output;
 mod report;
 mod rounds;
@@ -142,6 +144,7 @@ enum Command {
     Selftest(Box<selftest::Arguments>),
     Init(Box<init::Arguments>),
     Report(Box<report::Arguments>),
+    Load(Box<load::Arguments>),
 }
 
 pub fn run(arguments: &Arguments) -> Status {
@@ -150,6 +153,7 @@ pub fn run(arguments: &Arguments) -> Status {
         Some(Command::Selftest(arguments)) => return selftest::run(arguments),
         Some(Command::Init(arguments)) => return init::run(arguments),
         Some(Command::Report(arguments)) => return report::run(arguments),
+        Some(Command::Load(arguments)) => return load::run(arguments),
         None => {}
     }
     let (contract, all) = match (contract(), scenarios::all()) {

@@ -23,6 +23,13 @@ fn notifications(arguments: &[&str]) -> Output {
 #[case::no_rounds(&["verify", "--repeat", "0"], "invalid value '0' for '--repeat <TIMES>'")]
 #[case::unknown_sabotage(&["verify", "selftest", "duplicat3"], "the nearest:\n  duplicate\n")]
 #[case::no_repeats(&["verify", "selftest", "--repeats", "0"], "invalid value '0' for '--repeats <TIMES>'")]
+#[case::no_rate(&["verify", "load", "--rate", "fast"], "it is a number of messages a second, or max")]
+#[case::no_such_crowd(&["verify", "load", "--connections", "10", "--users", "3"], "--connections 10 is not 3 users with 3 connections each")]
+#[case::more_at_once_than_there_are(&["verify", "load", "--users", "3", "--fan-out", "4"], "--fan-out 4 needs as many users, and there are 3")]
+#[case::too_short_a_message(&["verify", "load", "--payload", "5"], "a message says whose it is, which one and when it was due, so it has 114 at least")]
+#[case::too_slow(&["verify", "load", "--rate", "0.5"], "--rate 0.5 is less than one group of 1 messages in a round of 1 s")]
+#[case::a_baseline_and_none(&["verify", "load", "--baseline", "none", "--baseline", "direct"], "--baseline none is given beside another")]
+#[case::a_threshold_without_its_baseline(&["verify", "load", "--baseline", "none", "--thresholds", "../../examples/thresholds.toml"], "a threshold is about raw-relay, which this run lacks: say so with --baseline")]
 #[case::no_data(&["--data", "/nowhere", "verify"], "--data: /nowhere has no contracts/asyncapi.yaml: expected a folder")]
 #[case::no_command(&[], "Usage: cargo [OPTIONS] <COMMAND>")]
 fn a_wrong_use_is_answered_in_one_message_with_status_3(

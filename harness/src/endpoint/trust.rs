@@ -11,7 +11,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
-    AlertDescription, CertificateError, ClientConfig, Error, RootCertStore,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, Error, RootCertStore,
 };
 
 /// Whose certificates are believed. Clones are the same.
@@ -53,6 +53,12 @@ impl Trust {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let connector = TlsConnector::from(Arc::clone(&self.0));
         connector.connect(name, stream).await
+    }
+
+    /// The beginning of one with the server called `host`, for who moves the bytes by itself.
+    pub(super) fn session(&self, host: &str) -> io::Result<ClientConnection> {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        ClientConnection::new(Arc::clone(&self.0), name).map_err(io::Error::other)
     }
 
     fn of(roots: RootCertStore) -> Result<Self, Error> {

@@ -144,6 +144,7 @@ impl Text<'_> {
             algorithm,
             channel: file.backplane.channel,
             publish,
+            optimized: false,
             lacks: file.lacks,
             sharded: file.backplane.sharded,
             speaks: file.backplane.speaks,

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::base::Base;
+use super::load::Load;
 use super::reference::Reference;
 use crate::audit::Exercised;
 use crate::flow::told::Lane;
@@ -47,6 +48,9 @@ pub struct Document {
     /// What the contract and the flows are compared with, if somebody said.
     #[serde(default)]
     pub base: Option<Base>,
+    /// The load that lies beside the run, or why it cannot be shown: it is in a file of its own.
+    #[serde(skip)]
+    pub load: Option<Result<Load, String>>,
 }
 
 /// What was verified, and how.
@@ -228,6 +232,7 @@ impl Document {
             messages: results.totals(),
             reference: results.reference.clone(),
             base: None,
+            load: None,
         }
     }
 

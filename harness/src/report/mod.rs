@@ -18,6 +18,7 @@
 //! - [`base`]: what the run is compared with
 //! - `difference`, `values`: two flows compared by what they mean
 //! - `actors`: who stands in a drawing of a flow
+//! - [`load`]: a load that was put on a system, beside the run
 //! - `mermaid`: a flow as a diagram that GitHub draws
 
 mod actors;
@@ -26,6 +27,7 @@ mod difference;
 pub mod document;
 mod github;
 mod junit;
+pub mod load;
 mod markdown;
 mod merged;
 mod mermaid;

@@ -15,6 +15,7 @@ use super::actors::{actors, ends};
 use super::base::{Base, Expected};
 use super::difference::{self, compare};
 use super::document::{Breach, Counts, Document, Promise, Scenario, System};
+use super::load::{HEIGHT, Load, WIDTH};
 use super::reference::Reference;
 use crate::audit::Audience;
 use crate::coverage::Coverage;
@@ -79,6 +80,7 @@ struct Page<'a> {
     messages: &'a Totals,
     reference: &'a Reference,
     base: Option<&'a Base>,
+    load: &'a Option<Result<Load, String>>,
     broken: Vec<&'a Promise>,
     scenarios: Vec<Item<'a>>,
     changed: usize,
@@ -229,6 +231,7 @@ impl<'a> Page<'a> {
             messages: &document.messages,
             reference: &document.reference,
             base: document.base.as_ref(),
+            load: &document.load,
             broken: document.broken().collect(),
             changed: with("changed"),
             new: with("new"),
@@ -453,6 +456,24 @@ mod tests {
         // The data's and the script's own.
         assert_eq!(page.matches("</script>").count(), 2);
         assert!(page.contains("&#60;img src=x onerror=alert(1)&#62;"));
+    }
+
+    #[test]
+    fn a_load_beside_the_run_is_shown_with_its_histograms() {
+        let mut document = of_every_kind();
+        assert!(!page(&document).contains("id=\"load\""));
+        document.load = Some(Load::read(super::super::load::tests::TEXT));
+        let shown = page(&document);
+        for words in [
+            "<rect x=\"0\" y=\"0\"",
+            "<title>31 in at most 64.0 µs</title>",
+            "&#60;b&#62;1,000&#60;/b&#62; messages/s",
+            "<code>loss = 0</code>",
+        ] {
+            assert!(shown.contains(words), "{words}");
+        }
+        document.load = Some(Load::read("{}"));
+        assert!(page(&document).contains("load.json: expected the load.json of a load"));
     }
 
     #[test]

@@ -15,8 +15,12 @@ pub(super) struct Binaries {
     pub api_gateway: PathBuf,
 }
 
-/// Builds the two programs and says where they are; `say` gets what cargo says while it has something to do.
-pub(super) async fn build(say: &(dyn Fn(&str) + Sync)) -> Result<Binaries, StartError> {
+/// Builds the two programs, quickly or optimized, and says where they are; `say` gets what cargo says while it has something
+/// to do.
+pub(super) async fn build(
+    optimized: bool,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<Binaries, StartError> {
     let checkout = data::checkout()
         .ok_or_else(|| StartError("no reference service is here to be started".to_owned()))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -26,14 +30,12 @@ pub(super) async fn build(say: &(dyn Fn(&str) + Sync)) -> Result<Binaries, Start
         ))
     };
     let mut child = Command::new(cargo)
-        // Together with the command line, whose dependencies have then the same features and are not built twice.
-        .args([
-            "build",
-            "--package",
-            "harness-cli",
-            "--package",
-            "notification-services",
-        ])
+        .args(["build", "--package", "notification-services"])
+        .args(match optimized {
+            true => ["--profile", "release"],
+            // Together with the command line, whose dependencies have then the same features and are not built twice.
+            false => ["--package", "harness-cli"],
+        })
         .args(["--bin", "websocket-service", "--bin", "api-gateway"])
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(checkout)

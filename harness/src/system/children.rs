@@ -131,6 +131,12 @@ impl Children {
         Ok(())
     }
 
+    /// The process id of the child `name`, unless it has ended.
+    pub fn id(&self, name: &str) -> Option<u32> {
+        let child = self.children.iter().find(|(part, _)| *part == name);
+        child.and_then(|(_, child)| child.id())
+    }
+
     /// How the child `name` ended, if it did.
     pub fn exit(&mut self, name: &str) -> Option<Exit> {
         let (_, child) = self.children.iter_mut().find(|(part, _)| *part == name)?;

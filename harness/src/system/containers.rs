@@ -17,7 +17,7 @@ use super::engine::{self, Engine, Network};
 use super::log::Log;
 use super::plan::THIS_MACHINE;
 use super::programs::{Ports, Program};
-use super::{Exit, StartError, owner, root_cause};
+use super::{Exit, StartError, Usage, owner, root_cause};
 use crate::profile::ImageName;
 
 /// The containers of one system. Dropping them inside a runtime removes them; [`stop`](Self::stop) removes the network too.
@@ -108,6 +108,13 @@ impl Containers {
         printed.extend(container.stderr_to_vec().await.ok()?);
         let printed = String::from_utf8_lossy(&printed);
         Some(printed.lines().map(str::to_owned).collect())
+    }
+
+    /// What the part `name` has used so far, as the engine counts it.
+    pub async fn usage(&self, name: &str) -> Result<Usage, String> {
+        engine::usage(&self.engine, self.container(name)?.id())
+            .await
+            .map_err(|error| format!("the engine does not say what {name} uses: {error}"))
     }
 
     /// Starts the part `name`, which has ended, again: under the name and the port that it had.
@@ -216,7 +223,7 @@ mod tests {
             Ok(engine) => engine,
             Err(error) => return println!("skipped: no container engine answers ({error})"),
         };
-        let binaries = binaries::build(&|_| {}).await.unwrap();
+        let binaries = binaries::build(false, &|_| {}).await.unwrap();
         let gateway = binaries.api_gateway.display().to_string();
         let name = Part::WebsocketService.name();
         let image = engine::own_image(&engine, name, &binaries.websocket_service).await;

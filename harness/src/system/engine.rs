@@ -11,12 +11,12 @@ use testcontainers::bollard::models::NetworkCreateRequest;
 use testcontainers::bollard::query_parameters::{
     CreateImageOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
     ListImagesOptionsBuilder, ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveImageOptions,
+    RemoveImageOptions, StatsOptionsBuilder,
 };
 use testcontainers::bollard::{Docker, body_full};
 use tokio::time::timeout;
 
-use super::{StartError, image, owner, redis_package, root_cause};
+use super::{StartError, Usage, image, owner, redis_package, root_cause};
 use crate::profile::ImageName;
 
 /// A container engine that answers.
@@ -103,6 +103,32 @@ pub(super) async fn signal(docker: &Engine, id: &str, signal: &str) -> Result<()
         | Ok(()) => Ok(()),
         Err(error) => Err(root_cause(&error)),
     }
+}
+
+/// What the container has used so far: its memory without the files that the kernel keeps for it and could drop.
+pub(super) async fn usage(docker: &Engine, id: &str) -> Result<Usage, String> {
+    let options = StatsOptionsBuilder::new().stream(false).one_shot(true);
+    let mut answers = std::pin::pin!(docker.stats(id, Some(options.build())));
+    let answer = match timeout(ENGINE_DEADLINE, answers.next()).await {
+        Ok(Some(Ok(answer))) => answer,
+        Ok(Some(Err(error))) => return Err(root_cause(&error)),
+        Ok(None) | Err(_) => return Err("no answer".to_owned()),
+    };
+    let of_cpu = answer.cpu_stats.and_then(|cpu| cpu.cpu_usage);
+    let cpu = of_cpu.and_then(|cpu| cpu.total_usage).unwrap_or(0);
+    let memory = answer.memory_stats.unwrap_or_default();
+    let used = memory.usage.unwrap_or(0);
+    if cpu == 0 || used == 0 {
+        return Err("it counts nothing".to_owned());
+    }
+    let statistics = memory.stats.unwrap_or_default();
+    // By the first version of control groups and by the second.
+    let files = ["total_inactive_file", "inactive_file"];
+    let files = files.iter().find_map(|name| statistics.get(*name));
+    Ok(Usage {
+        cpu: Duration::from_nanos(cpu),
+        memory: used.saturating_sub(*files.unwrap_or(&0)),
+    })
 }
 
 /// Removes all containers whose name contains `name`.

@@ -18,6 +18,7 @@
 //! - `ensemble`: Redis as more than one server: a cluster, or a master with a replica and sentinels
 //! - `owner`: who owns what was started, so that a dead run's remains can be told from a living run's
 //! - `log`: what the parts printed, kept for a scenario that fails
+//! - `usage`: the processor time and the memory that a part takes
 
 mod binaries;
 mod children;
@@ -37,6 +38,7 @@ mod redis_package;
 mod redis_server;
 mod run;
 mod stock;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -67,6 +69,7 @@ pub use programs::{ORIGIN, Settings, Topology};
 pub use redis_server::{RedisServer, StoppedRedis};
 pub use run::Run;
 pub use stock::Stock;
+pub use usage::Usage;
 
 /// How long a system may take from its first process to its last ready check.
 const START_DEADLINE: Duration = Duration::from_secs(60);
@@ -201,7 +204,7 @@ impl System {
     }
 
     /// What the system was started from.
-    pub(crate) fn profile(&self) -> &Profile {
+    pub fn profile(&self) -> &Profile {
         &self.profile
     }
 

@@ -11,7 +11,7 @@ use super::containers::Containers;
 use super::log::Log;
 use super::plan::Plan;
 use super::programs::{Program, Supply};
-use super::{READY_INTERVAL, StartError, Stock, System, processes};
+use super::{READY_INTERVAL, StartError, Stock, System, Usage, processes};
 
 /// How long a part may take to end once it is told to (contract, Shutdown).
 pub const EXIT_DEADLINE: Duration = Duration::from_secs(10);
@@ -129,6 +129,14 @@ impl System {
         }
     }
 
+    /// What `part` has used so far. The error says why that is not ours to see.
+    pub async fn usage(&self, part: Part) -> Result<Usage, String> {
+        if !self.starts(part) {
+            return Err(format!("{part} is somebody else's"));
+        }
+        self.parts().await?.usage(part).await
+    }
+
     /// What is known to be in the way of `part`, and the last lines that it printed: for a system that does not come up.
     /// Nothing of one that somebody else started.
     pub(crate) async fn last_words(&self, part: Part) -> String {
@@ -240,6 +248,16 @@ impl Parts {
         match self.containers_with(part) {
             Some(containers) => containers.exit(part.name()).await,
             None => self.children.exit(part.name()),
+        }
+    }
+
+    async fn usage(&self, part: Part) -> Result<Usage, String> {
+        match self.containers_with(part) {
+            Some(containers) => containers.usage(part.name()).await,
+            None => match self.children.id(part.name()) {
+                Some(pid) => Usage::of_processes(pid).map_err(|error| format!("{part}: {error}")),
+                None => Err(format!("{part} has ended")),
+            },
         }
     }
 

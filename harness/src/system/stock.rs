@@ -201,7 +201,7 @@ impl Workshop<'_> {
 
     /// The suite's own program for `part`.
     async fn own(&self, part: Part) -> Result<OwnProgram, StartError> {
-        let build = || binaries::build(self.say);
+        let build = || binaries::build(self.profile.optimized, self.say);
         let path = match part {
             Part::Redis | Part::SecondRedis => return redis_package::provide(self.say).await,
             Part::WebsocketService | Part::SecondWebsocketService => {

@@ -3,6 +3,7 @@
 use harness::breach::Breaks;
 use harness::http::Call;
 use harness::metrics::{self, Series};
+use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 
@@ -15,7 +16,8 @@ pub fn scenarios() -> Vec<Scenario> {
             "the metrics count requests by route template, and name nothing of the former upgrade route",
             counters,
         )
-        .proves(["gateway.metrics", "legacy.metrics-gone"]),
+        .proves(["gateway.metrics", "legacy.metrics-gone"])
+        .needs([Capability::Counts]),
     ]
 }
 

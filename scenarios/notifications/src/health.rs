@@ -3,6 +3,7 @@
 use harness::breach::Breaks;
 use harness::expectation::shortfalls;
 use harness::http::Call;
+use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario, ensure};
 use harness::stage::Stage;
 use serde_json::{Value, json};
@@ -43,7 +44,8 @@ pub fn scenarios() -> Vec<Scenario> {
             "/healthz/websocket counts the connections and says the limit",
             connections,
         )
-        .proves(["health.connections"]),
+        .proves(["health.connections"])
+        .needs([Capability::Counts]),
         Scenario::new(
             "notifications/health/metrics",
             "/metrics has every promised metric and says nothing about a user",

@@ -38,6 +38,7 @@ pub fn not_started(arguments: &Arguments, results: &Results) -> Result<(), Strin
 /// The document of the results, compared with what the arguments say.
 fn document(arguments: &Arguments, results: &Results) -> Result<Document, String> {
     let mut document = Document::of(results);
+    document.load = folder(arguments).and_then(|folder| report::load_in(&folder));
     report::compare(&mut document, arguments.base.as_deref())?;
     Ok(document)
 }
@@ -48,14 +49,19 @@ pub fn print(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
+/// Where the report is written, if it is.
+fn folder(arguments: &Arguments) -> Option<PathBuf> {
+    let usual = || data::checkout().map(|checkout| checkout.join("target/verify"));
+    arguments.report.clone().or_else(usual)
+}
+
 /// Writes the report's files and says where. A program that stands alone writes none unless it is told where.
 fn write(
     arguments: &Arguments,
     results: &Results,
     document: &Document,
 ) -> Result<Option<PathBuf>, String> {
-    let usual = || data::checkout().map(|checkout| checkout.join("target/verify"));
-    let Some(folder) = arguments.report.clone().or_else(usual) else {
+    let Some(folder) = folder(arguments) else {
         return Ok(None);
     };
     let failed = |path: &Path, error: io::Error| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,6 +11,7 @@ use harness::data::{checkout, data};
 use harness::report;
 use harness::report::base::Base;
 use harness::report::document::Document;
+use harness::report::load::Load;
 
 use super::output;
 use crate::contracts::diff::findings;
@@ -61,10 +63,11 @@ pub fn run(arguments: &Arguments) -> Status {
     };
     let base = arguments.base.as_deref();
     let compared = read.and_then(|mut document| compare(&mut document, base).map(|()| document));
-    let document = match compared {
+    let mut document = match compared {
         Ok(document) => document,
         Err(message) => return verify::usage(&message),
     };
+    document.load = load_in(&folder);
     let status = match arguments.merge.is_empty() {
         true => Status::Kept,
         false => status(&document),
@@ -130,6 +133,28 @@ fn read(folder: &Path) -> Result<Document, String> {
         ))
     })?;
     Document::read(&text).map_err(of_file)
+}
+
+/// The load whose results lie in `folder`, if there is one, or why they cannot be shown.
+pub fn load_in(folder: &Path) -> Option<Result<Load, String>> {
+    match fs::read_to_string(folder.join("load.json")) {
+        Ok(text) => Some(Load::read(&text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => Some(Err(error.to_string())),
+    }
+}
+
+/// Makes the page of the run in `folder` again, if there is one; where it is.
+pub fn page_again(folder: &Path) -> Result<Option<PathBuf>, String> {
+    if !folder.join("results.json").exists() {
+        return Ok(None);
+    }
+    let page = folder.join("report.html");
+    let mut document = read(folder)?;
+    document.load = load_in(folder);
+    fs::write(&page, report::page(&document))
+        .map_err(|error| format!("{} cannot be written: {error}", page.display()))?;
+    Ok(Some(page))
 }
 
 /// Compares `document` with the version called `base`, if there is one.

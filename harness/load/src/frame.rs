@@ -1,0 +1,197 @@
+//! The WebSocket frames of a server, read out of bytes (RFC 6455, section 5), and the few that a client answers with.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
+/// A frame that a server sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Whether a message ends with it.
+    pub last: bool,
+    /// What it is.
+    pub kind: Kind,
+    /// What it holds.
+    pub payload: &'a [u8],
+}
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// More of the message that has begun.
+    Continuation,
+    /// The beginning of a text.
+    Text,
+    /// The beginning of a message of bytes.
+    Binary,
+    /// The end of what the server sends.
+    Close,
+    /// A question whether anybody is there.
+    Ping,
+    /// The answer to one.
+    Pong,
+}
+
+/// Bytes that are no frame of a server which was offered no extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoFrame;
+
+/// The length of a masked frame's head, for the short payloads of a client's answers.
+const HEAD: usize = 6;
+/// The longest payload of a control frame.
+const LONGEST_CONTROL: usize = 125;
+/// What RFC 6455 appends to a key (section 1.3).
+const ACCEPT: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// The first frame of `bytes` and its length; nothing while it is not whole.
+pub fn parse(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, NoFrame> {
+    let &[first, second, ..] = bytes else {
+        return Ok(None);
+    };
+    let kind = match first & 0x0f {
+        0 => Kind::Continuation,
+        1 => Kind::Text,
+        2 => Kind::Binary,
+        8 => Kind::Close,
+        9 => Kind::Ping,
+        10 => Kind::Pong,
+        _ => return Err(NoFrame),
+    };
+    let last = first & 0x80 != 0;
+    // An extension's bits, or a mask, which only clients set.
+    if first & 0x70 != 0 || second & 0x80 != 0 {
+        return Err(NoFrame);
+    }
+    let (head, length): (usize, usize) = match second {
+        126 => match bytes.get(2..4).and_then(|field| field.try_into().ok()) {
+            Some(field) => (4, u16::from_be_bytes(field).into()),
+            None => return Ok(None),
+        },
+        127 => match bytes.get(2..10).and_then(|field| field.try_into().ok()) {
+            Some(field) => {
+                let length = u64::from_be_bytes(field);
+                (10, usize::try_from(length).map_err(|_| NoFrame)?)
+            }
+            None => return Ok(None),
+        },
+        length => (2, length.into()),
+    };
+    let is_control = matches!(kind, Kind::Close | Kind::Ping | Kind::Pong);
+    if is_control && (!last || length > LONGEST_CONTROL) {
+        return Err(NoFrame);
+    }
+    let end = head.checked_add(length).ok_or(NoFrame)?;
+    let frame = |payload| Frame {
+        last,
+        kind,
+        payload,
+    };
+    Ok(bytes.get(head..end).map(|payload| (frame(payload), end)))
+}
+
+/// A client's answer to a ping or to a close, with the same payload, masked.
+pub fn answer(frame: &Frame<'_>) -> Option<Vec<u8>> {
+    let opcode = match frame.kind {
+        Kind::Ping => 10,
+        Kind::Close => 8,
+        _ => return None,
+    };
+    // A control frame's length fits into the seven bits: `parse` has seen to it.
+    let length = frame.payload.len() as u8;
+    let mask = fastrand::u32(..).to_be_bytes();
+    let mut bytes = Vec::with_capacity(HEAD + frame.payload.len());
+    bytes.extend([0x80 | opcode, 0x80 | length]);
+    bytes.extend(mask);
+    let masked = frame.payload.iter().zip(mask.iter().cycle());
+    bytes.extend(masked.map(|(byte, mask)| byte ^ mask));
+    Some(bytes)
+}
+
+/// The code of a close frame's payload, if it has one.
+pub fn close_code(payload: &[u8]) -> Option<u16> {
+    let code = payload.get(..2)?.try_into().ok()?;
+    Some(u16::from_be_bytes(code))
+}
+
+/// A key for one upgrade, and what the server must answer to it.
+pub fn key() -> (String, String) {
+    let key = STANDARD.encode(fastrand::u128(..).to_be_bytes());
+    let mut hash = Sha1::new();
+    hash.update(key.as_bytes());
+    hash.update(ACCEPT);
+    let accept = STANDARD.encode(hash.finalize());
+    (key, accept)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn text(payload: &[u8]) -> Frame<'_> {
+        Frame {
+            last: true,
+            kind: Kind::Text,
+            payload,
+        }
+    }
+
+    #[rstest]
+    #[case::short(b"\x81\x02hi", text(b"hi"), 4)]
+    #[case::longer(b"\x81\x7e\x00\x02hi", text(b"hi"), 6)]
+    #[case::longest(b"\x81\x7f\x00\x00\x00\x00\x00\x00\x00\x02hi", text(b"hi"), 12)]
+    #[case::followed(b"\x81\x02hi\x81\x02", text(b"hi"), 4)]
+    fn a_frame_is_read_with_its_length(
+        #[case] bytes: &[u8],
+        #[case] frame: Frame<'_>,
+        #[case] length: usize,
+    ) {
+        assert_eq!(parse(bytes), Ok(Some((frame, length))));
+        for end in 0..length {
+            assert_eq!(parse(&bytes[..end]), Ok(None), "{end} bytes of it");
+        }
+    }
+
+    #[rstest]
+    #[case::an_extension(b"\xc1\x00")]
+    #[case::a_mask(b"\x81\x80\x00\x00\x00\x00")]
+    #[case::an_unknown_kind(b"\x83\x00")]
+    #[case::a_ping_in_pieces(b"\x09\x00")]
+    #[case::a_long_ping(b"\x89\x7e\x00\x7e")]
+    #[case::no_length(b"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff")]
+    fn what_is_no_frame_is_told(#[case] bytes: &[u8]) {
+        assert_eq!(parse(bytes), Err(NoFrame));
+    }
+
+    #[test]
+    fn a_ping_is_answered_with_what_it_holds_masked() {
+        let (ping, _) = parse(b"\x89\x03abc").unwrap().unwrap();
+        let pong = answer(&ping).unwrap();
+        assert_eq!(pong[..2], [0x8a, 0x83]);
+        let unmasked: Vec<u8> = (0..3)
+            .map(|index| pong[HEAD + index] ^ pong[2 + index])
+            .collect();
+        assert_eq!(unmasked, b"abc");
+        assert_eq!(answer(&text(b"abc")), None);
+    }
+
+    #[test]
+    fn a_close_has_a_code_or_none() {
+        assert_eq!(close_code(b"\x03\xf3{}"), Some(1011));
+        assert_eq!(close_code(b""), None);
+    }
+
+    #[test]
+    fn a_keys_answer_is_known() {
+        // The example of RFC 6455, section 1.3.
+        let mut hash = Sha1::new();
+        hash.update(b"dGhlIHNhbXBsZSBub25jZQ==");
+        hash.update(ACCEPT);
+        assert_eq!(
+            STANDARD.encode(hash.finalize()),
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
+        assert_ne!(key(), key());
+    }
+}
