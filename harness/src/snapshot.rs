@@ -3,6 +3,10 @@
 //! A scenario's snapshot is `snapshots/<id>.snap`. Its header says the scenario's title and its fixture; those are
 //! part of what was reviewed. A flow that differs is left beside it as `.snap.new` for `cargo review` (not in CI, where
 //! insta writes nothing unless `INSTA_UPDATE` says so).
+//!
+//! - [`pending`]: those that wait, accepted and rejected
+
+pub mod pending;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

@@ -53,8 +53,11 @@ impl Axe {
     /// What keeps somebody from using the page in `tab` as it is now: the rule, and where it is broken.
     pub async fn problems(&self, tab: &Tab) -> Result<Vec<String>, Trouble> {
         let Self(script) = self;
-        tab.evaluate::<()>(&format!("(() => {{ {script} }})(), null"))
-            .await?;
+        // A page has it until it is left.
+        if !tab.evaluate("'axe' in globalThis").await? {
+            tab.evaluate::<()>(&format!("(() => {{ {script} }})(), null"))
+                .await?;
+        }
         tab.evaluate(&format!(
             "axe.run({{ runOnly: {ASKED} }}).then(({{ violations }}) => violations.flatMap(({{ id, help, nodes }}) => \
                nodes.map((node) => `${{id}}: ${{help}}: ${{node.target.join(' ')}}: \

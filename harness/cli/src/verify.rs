@@ -18,6 +18,8 @@ mod rounds;
 mod selftest;
 mod timings;
 
+pub(crate) use report::recorded;
+
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -3,12 +3,13 @@
 //!
 //! Where there is no Chromium or no axe-core, its trials are ignored with the command that gets them.
 
-use std::path::Path;
+mod changed;
+
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use browser::{Axe, Browser, Look, Tab};
-use harness::data::checkout;
+use changed::{CHANGED, KEPT, Review, leave_pending, write_report};
 use harness::system::Chromium;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -36,9 +37,6 @@ const LOOKS: [Look; 4] = [
         dark: true,
     },
 ];
-/// A scenario whose reviewed flow the test changes, and one that stays as it is.
-const CHANGED: &str = "notifications/delivery/other-users";
-const KEPT: &str = "gateway/status/own_batch";
 /// What only a message of the changed one says.
 const WORD: &str = "elsa-lindqvist";
 
@@ -56,6 +54,9 @@ fn main() -> ExitCode {
             "the_report_finds_a_message_and_everybody_can_use_it",
             |axe| in_a_browser(async |browser| report(browser, &axe).await),
         ),
+        trial("a_flow_is_accepted_on_the_page_of_the_review", |axe| {
+            in_a_browser(async |browser| review(browser, &axe).await)
+        }),
         trial(
             "the_playground_shows_what_arrives_and_everybody_can_use_it",
             |axe| in_a_browser(async |browser| playground(browser, &axe).await),
@@ -87,9 +88,9 @@ async fn report(browser: &Browser, axe: &Axe) -> Result<(), Failed> {
     ))
     .await?;
     let found: Vec<String> = tab
-        .evaluate("[...document.querySelectorAll('#items > li:not([hidden])')].map(({ id }) => id)")
+        .evaluate("[...document.querySelectorAll('#items > li:not([hidden]) > a')].map(({ hash }) => hash)")
         .await?;
-    if found != [format!("scenario/{CHANGED}")] {
+    if found != [format!("#scenario/{CHANGED}")] {
         return Err(
             format!("a search for {WORD:?} should find {CHANGED}; it found {found:?}").into(),
         );
@@ -116,37 +117,33 @@ async fn report(browser: &Browser, axe: &Axe) -> Result<(), Failed> {
     done(&tab, problems).await
 }
 
-/// Plays two scenarios, one of which has another flow than was reviewed, and writes the report in `folder`.
-async fn write_report(folder: &Path) -> Result<(), Failed> {
-    let checkout = checkout().ok_or("the test is one of a checkout")?;
-    let copied = Command::new("cp")
-        .arg("-r")
-        .args([checkout.join("contracts"), checkout.join("snapshots")])
-        .arg(folder)
-        .status();
-    if !copied.await?.success() {
-        return Err("the contract cannot be copied".into());
-    }
-    let snapshot = folder.join(format!("snapshots/{CHANGED}.snap"));
+async fn review(browser: &Browser, axe: &Axe) -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    write_report(folder.path()).await?;
+    let recorded = leave_pending(folder.path())?;
+    let review = Review::start(folder.path()).await?;
+    let tab = browser.open(&review.page).await?;
+
+    tab.run(&format!("location.hash = 'scenario/{CHANGED}'"))
+        .await?;
+    let accept = "[...document.querySelectorAll('#actions button')].find(({ textContent }) => textContent.startsWith('Accept'))";
+    tab.until("the changed flow can be accepted", accept)
+        .await?;
+    let problems = problems_of(&tab, axe, "the review").await?;
+    tab.run(&format!("{accept}.click()")).await?;
+    let said = "document.querySelector('#actions .notice')?.textContent.startsWith('Accepted')";
+    tab.until("the page says that the flow is accepted", said)
+        .await?;
+    let snapshot = folder.path().join(format!("snapshots/{CHANGED}.snap"));
     let reviewed = std::fs::read_to_string(&snapshot)?;
-    std::fs::write(&snapshot, reviewed.replace("For colleague.", "For nobody."))?;
-    let run = Command::new(env!("CARGO_BIN_EXE_notifications"))
-        .args(["verify", "--runtime", "processes", "--data"])
-        .arg(folder)
-        .arg("--report")
-        .arg(folder)
-        .args([CHANGED, KEPT])
-        .kill_on_drop(true)
-        .output();
-    let output = timeout(PATIENCE, run).await??;
-    match output.status.code() {
-        Some(1) => Ok(()),
-        status => Err(format!(
-            "the changed flow should be noticed, with exit status 1; it was {status:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        )
-        .into()),
+    if reviewed != recorded || snapshot.with_extension("snap.new").exists() {
+        return Err(
+            format!("what was accepted should be the reviewed flow; that is {reviewed}").into(),
+        );
     }
+    let done = done(&tab, problems).await;
+    review.end().await?;
+    done
 }
 
 async fn playground(browser: &Browser, axe: &Axe) -> Result<(), Failed> {

@@ -42,7 +42,7 @@ use std::str::FromStr;
 
 pub use markdown::text as markdown;
 pub use merged::merged;
-pub use page::page;
+pub use page::{page, review_page};
 pub use scenario::failure;
 
 use document::Document;

@@ -40,10 +40,26 @@ const SCRIPT: &str = concat!(
     include_str!("page/page.js"),
 );
 
-/// The page of a run.
+/// What `review --web` adds: accept and reject at each flow that waits, by asking the server that the page comes from.
+const REVIEW: &str = include_str!("page/review.js");
+
+/// The page of a run, which is to be read.
 pub fn page(document: &Document) -> String {
+    with(document, None)
+}
+
+/// The page of a run from a server that accepts and rejects flows.
+pub fn review_page(document: &Document) -> String {
+    with(document, Some(REVIEW))
+}
+
+fn with(document: &Document, review: Option<&'static str>) -> String {
     let whole = |room: Room| {
-        let page = Page::of(document, room);
+        let page = Page {
+            policy: policy(review),
+            review,
+            ..Page::of(document, room)
+        };
         // A template without includes or fallible filters: nothing that cannot be written.
         page.render().unwrap_or_default()
     };
@@ -73,6 +89,7 @@ struct Page<'a> {
     policy: String,
     style: &'static str,
     script: &'static str,
+    review: Option<&'static str>,
     word: &'static str,
     headline: &'static str,
     system: &'a System,
@@ -217,9 +234,10 @@ impl<'a> Page<'a> {
         let (word, headline) = document.verdict();
         Self {
             program: PROGRAM,
-            policy: policy(),
+            policy: policy(None),
             style: STYLE,
             script: SCRIPT,
+            review: None,
             word: match word {
                 "✅" => "kept",
                 "❌" => "broken",
@@ -401,11 +419,16 @@ fn embedded(json: &str) -> String {
     json.replace('<', "\\u003c")
 }
 
-/// What the page may load and run: its own style and script, known by their hashes, and nothing else.
-fn policy() -> String {
-    let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
+/// What the page may load and run: its own style and scripts, known by their hashes, and nothing else. Where flows are
+/// reviewed it asks the server that it comes from.
+fn policy(review: Option<&str>) -> String {
+    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
+    let (asks, more) = match review {
+        Some(script) => ("connect-src 'self'; ", format!(" {}", hash(script))),
+        None => ("", String::new()),
+    };
     format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        "default-src 'none'; {asks}style-src {}; script-src {}{more}; base-uri 'none'; form-action 'none'",
         hash(STYLE),
         hash(SCRIPT)
     )

@@ -53,9 +53,9 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Status {
-    let usual = || checkout().map(|checkout| checkout.join("target/verify"));
-    let Some(folder) = arguments.from.clone().or_else(usual) else {
-        return verify::usage("--from DIR says where the results.json of a run is");
+    let folder = match folder(arguments.from.clone()) {
+        Ok(folder) => folder,
+        Err(message) => return verify::usage(&message),
     };
     let read = match arguments.merge.as_slice() {
         [] => read(&folder),
@@ -121,6 +121,17 @@ fn status(document: &Document) -> Status {
     } else {
         Status::Kept
     }
+}
+
+/// The results in the folder `from`, or where a run writes them by itself.
+pub fn recorded(from: Option<PathBuf>) -> Result<Document, String> {
+    read(&folder(from)?)
+}
+
+fn folder(from: Option<PathBuf>) -> Result<PathBuf, String> {
+    let usual = || checkout().map(|checkout| checkout.join("target/verify"));
+    let words = "--from DIR says where the results.json of a run is";
+    from.or_else(usual).ok_or_else(|| words.to_owned())
 }
 
 /// The results in `folder`.
