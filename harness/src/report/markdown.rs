@@ -26,9 +26,13 @@ pub fn text(document: &Document) -> String {
     sections.extend(document.broken().map(|promise| {
         let seen = promise.evidence.first();
         let mut section = format!("\n### Broken: `{}`\n\n{}\n", promise.id, promise.sentence);
+        let mut told: Vec<&String> = Vec::new();
         for words in seen.iter().flat_map(|seen| &seen.words) {
-            let words = words.replace('\n', "\n> ");
-            let _ = writeln!(section, "\n> {words}");
+            if !told.contains(&words) {
+                told.push(words);
+                let words = words.replace('\n', "\n> ");
+                let _ = writeln!(section, "\n> {words}");
+            }
         }
         let scenario = seen.and_then(|seen| document.scenario(&seen.scenario));
         // What changed in a flow has a section of its own.
@@ -110,7 +114,13 @@ fn head(document: &Document) -> String {
     let other = expected()
         .filter(|e| matches!(e, Expected::Other(..)))
         .count();
-    row("Flows", format!("{other} changed, {new} new"));
+    row(
+        "Flows",
+        match system.reviewed {
+            true => format!("{other} changed, {new} new"),
+            false => "not reviewed: they are the reference's to be".to_owned(),
+        },
+    );
     row(
         "Contract",
         match &document.base {

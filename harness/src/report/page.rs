@@ -134,6 +134,18 @@ impl Item<'_> {
     }
 }
 
+/// Each of `words` once, in their order, with how often it is there.
+fn counted(words: &[String]) -> Vec<(&str, usize)> {
+    let mut counted: Vec<(&str, usize)> = Vec::new();
+    for word in words {
+        match counted.iter_mut().find(|(known, _)| known == word) {
+            Some((_, times)) => *times += 1,
+            None => counted.push((word, 1)),
+        }
+    }
+    counted
+}
+
 /// Words with code between backticks, in pieces: whether it is code, and the text.
 fn inline(words: &str) -> impl Iterator<Item = (bool, &str)> {
     let pieces = words.split('`').enumerate();

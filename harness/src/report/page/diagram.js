@@ -66,10 +66,24 @@ function drawn(scenario, { step, number, wrong }) {
       const open = label.getAttribute('aria-expanded') === 'true';
       label.setAttribute('aria-expanded', String(!open));
       item.querySelector('.panel')?.remove();
-      if (!open) item.append(element('div', { class: 'panel' }, ...detail()));
+      if (!open) item.append(element('div', { class: 'panel' }, ...detail(), linkTo(scenario, number)));
     });
   }
   return item;
+}
+
+/** The address of a step; one that never happened has none. */
+function linkTo({ id }, number) {
+  if (number === undefined) return '';
+  return element('p', { class: 'link' }, element('a', { href: `#scenario/${id}?step=${number + 1}` }, 'Link to this step'));
+}
+
+/** What the contract says about the closes with the code of this step. */
+function closesOf({ kind, head }) {
+  const [, code] = (kind === 'close' && /^close (\d+)/.exec(head)) || [];
+  const rows = code ? [...document.getElementById('closes').tBodies[0].rows] : [];
+  return rows.filter(({ cells }) => cells[0].textContent === code)
+    .map(({ cells }) => element('p', {}, element('b', {}, `${cells[1].textContent}: `), `${cells[2].textContent} ${cells[3].textContent}`));
 }
 
 /** What opens below a step, made when somebody asks; nothing where there is no more to say. */
@@ -78,10 +92,11 @@ function details(scenario, step) {
     ? scenario.steps.find((other) => other.kind === 'publish' && isAbout(other, step.messages[0]))
     : undefined;
   const source = step.body?.length ? step : published;
-  if (!source?.body?.length) return undefined;
+  const closes = closesOf(step);
+  if (!source?.body?.length) return closes.length ? () => closes : undefined;
   const [, user] = /ws:<user:([^<>]*)>/.exec((published ?? step).head) ?? [];
-  return () => source.body.flatMap((block) =>
-    'json' in block
-      ? messagePanel(block.json, { title: scenario.title, user: user ?? 'teacher' })
-      : [element('p', { class: 'text' }, ...withChips(block.text))]);
+  const shown = (block) => ('json' in block
+    ? messagePanel(block.json, { title: scenario.title, user: user ?? 'teacher' })
+    : [element('p', { class: 'text' }, ...withChips(block.text))]);
+  return () => [...source.body.flatMap(shown), ...closes.map((close) => close.cloneNode(true))];
 }

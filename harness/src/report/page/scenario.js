@@ -40,9 +40,12 @@ function wrongs(breaches) {
     message !== null && message !== undefined && ['message', `#${message}`],
     promise && ['promise', promise],
   ].filter(Boolean);
+  const once = breaches.filter(({ words }, at) => breaches.findIndex((other) => other.words === words) === at);
+  const times = ({ words }) => breaches.filter((other) => other.words === words).length;
   return element('section', { class: 'wrong', 'aria-label': 'What is wrong' },
-    element('ul', {}, ...breaches.map((breach) => element('li', {},
-      element('p', { class: 'words' }, ...withChips(breach.words)),
+    element('ul', {}, ...once.map((breach) => element('li', {},
+      element('p', { class: 'words' }, ...withChips(breach.words),
+        times(breach) > 1 && element('span', { class: 'times' }, ` (${times(breach)} times)`)),
       element('p', { class: 'facts' }, ...facts(breach).map(([name, value]) =>
         element('span', { class: 'fact' }, `${name} `,
           name === 'promise' ? element('a', { href: `#promise/${value}` }, value) : element('b', {}, value))))))));
