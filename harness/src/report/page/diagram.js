@@ -97,6 +97,6 @@ function details(scenario, step) {
   const [, user] = /ws:<user:([^<>]*)>/.exec((published ?? step).head) ?? [];
   const shown = (block) => ('json' in block
     ? messagePanel(block.json, { title: scenario.title, user: user ?? 'teacher' })
-    : [element('p', { class: 'text' }, ...withChips(block.text))]);
+    : [element('p', { class: 'text', tabindex: '0' }, ...withChips(block.text))]);
   return () => [...source.body.flatMap(shown), ...closes.map((close) => close.cloneNode(true))];
 }

@@ -104,7 +104,7 @@ function open(id, step) {
   if (!wide) scrollTo(0, detail.offsetTop);
   const wanted = step && detail.querySelector(`[data-step="${CSS.escape(step)}"]`);
   if (wanted) {
-    wanted.querySelector('button')?.click();
+    wanted.querySelector('[aria-expanded=false]')?.click();
     wanted.scrollIntoView({ block: 'center' });
   }
 }

@@ -44,11 +44,11 @@ function wrongs(breaches) {
   const times = ({ words }) => breaches.filter((other) => other.words === words).length;
   return element('section', { class: 'wrong', 'aria-label': 'What is wrong' },
     element('ul', {}, ...once.map((breach) => element('li', {},
-      element('p', { class: 'words' }, ...withChips(breach.words),
-        times(breach) > 1 && element('span', { class: 'times' }, ` (${times(breach)} times)`)),
       element('p', { class: 'facts' }, ...facts(breach).map(([name, value]) =>
         element('span', { class: 'fact' }, `${name} `,
-          name === 'promise' ? element('a', { href: `#promise/${value}` }, value) : element('b', {}, value))))))));
+          name === 'promise' ? element('a', { href: `#promise/${value}` }, value) : element('b', {}, value)))),
+      element('p', { class: 'words' }, ...withChips(breach.words),
+        times(breach) > 1 && element('span', { class: 'times' }, ` (${times(breach)} times)`))))));
 }
 
 /** An id in pieces between which a line may break. */
