@@ -19,6 +19,8 @@ use super::routes::Gateway;
 
 pub use redis::RedisLimiter;
 
+pub use crate::redis_scripts::Away;
+
 /// Where requests are counted.
 pub trait Limiter: Send + Sync {
     /// Counts one more request of `user` on `budget`, of which a `window` has room for `limit`. Answers soon, or fails.
@@ -50,11 +52,6 @@ pub enum Verdict {
     /// It is not, until this much time has gone by.
     Wait(Duration),
 }
-
-/// The limiter cannot tell, and why.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Away(pub String);
 
 impl Budget {
     /// The word for this budget in keys and in errors.

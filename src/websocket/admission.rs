@@ -10,8 +10,9 @@ use tracing::info;
 use super::close::{self, Close};
 use super::metrics::{Metrics, Outcome};
 use super::notifications::{Notifications, Refusal};
+use super::quota::{Place, Quota};
 use super::session::Session;
-use super::subscriptions::{Refused, Subscriptions};
+use super::subscriptions::{Membership, Refused, Subscriptions};
 use crate::auth::{self, Verifier};
 
 /// What decides about a client that wants to connect.
@@ -20,6 +21,8 @@ pub struct Admission {
     pub verifier: Verifier,
     /// Where an admitted client gets its messages from.
     pub subscriptions: Arc<Subscriptions>,
+    /// How many connections a user may have on all services together, if that is limited.
+    pub quota: Option<Quota>,
     /// Where the decisions are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -43,23 +46,17 @@ impl Admission {
             Ok(identity) => identity,
             Err(refusal) => return Ok(self.unauthenticated(refusal, id)),
         };
-        let refused = match self.subscriptions.join(&identity.user_id) {
-            Ok(mut membership) => {
-                let confirmed = timeout(CONFIRMATION_DEADLINE, membership.confirmed()).await;
-                match confirmed.unwrap_or(Err(Refused::Unavailable)) {
-                    Ok(()) => {
-                        info!(
-                            correlation_id = id,
-                            user_id = identity.user_id,
-                            "connection opened"
-                        );
-                        self.metrics.upgrade(Outcome::Accepted);
-                        let metrics = self.metrics.clone();
-                        let session = Notifications::new(membership, metrics, identity.expires_at);
-                        return Ok(Box::new(session));
-                    }
-                    Err(refused) => refused,
-                }
+        let refused = match self.places(&identity.user_id).await {
+            Ok((membership, place)) => {
+                info!(
+                    correlation_id = id,
+                    user_id = identity.user_id,
+                    "connection opened"
+                );
+                self.metrics.upgrade(Outcome::Accepted);
+                let metrics = self.metrics.clone();
+                let session = Notifications::new(membership, place, metrics, identity.expires_at);
+                return Ok(Box::new(session));
             }
             Err(refused) => refused,
         };
@@ -75,6 +72,18 @@ impl Admission {
             "connection refused"
         );
         Ok(self.refuse(outcome, close.clone()))
+    }
+
+    /// A place among the user's connections here, whose subscription Redis has confirmed, and one among those on all services.
+    async fn places(&self, user: &str) -> Result<(Membership, Option<Place>), Refused> {
+        let mut membership = self.subscriptions.join(user)?;
+        let place = match &self.quota {
+            Some(quota) => Some(quota.take(user).await?),
+            None => None,
+        };
+        let confirmed = timeout(CONFIRMATION_DEADLINE, membership.confirmed()).await;
+        confirmed.unwrap_or(Err(Refused::Unavailable))?;
+        Ok((membership, place))
     }
 
     fn unauthenticated(&self, refusal: auth::Refusal, id: &str) -> Box<dyn Session> {

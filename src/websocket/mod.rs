@@ -8,6 +8,7 @@
 //! - [`connection`], [`session`]: one open WebSocket, and what it is for
 //! - [`notifications`]: the session of a user who is let in
 //! - [`decoder`], [`utf8`], [`frame`], [`close`]: the protocol's bytes, in and out, without I/O
+//! - [`quota`]: how many connections a user has on all services together
 //! - [`outbox`]: what waits to be sent to one connection
 //! - [`subscriptions`]: who is to receive what, without I/O
 //! - [`backplane`], [`link`], [`redis`], [`resp`]: the connections to Redis that feed them
@@ -17,9 +18,11 @@
 //! A published message goes `backplane` → `subscriptions` → `outbox` → `connection`, encoded once and never parsed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -47,6 +50,7 @@ pub mod listen;
 pub mod metrics;
 pub mod notifications;
 pub mod outbox;
+pub mod quota;
 pub mod redis;
 pub mod resp;
 pub mod routes;
@@ -56,6 +60,9 @@ pub mod settings;
 mod slot;
 pub mod subscriptions;
 pub mod utf8;
+
+/// How long it may take in the end to free the places of those who were connected.
+const FREED: Duration = Duration::from_secs(1);
 
 /// Serves on `listener` until `shutdown`; then closes every connection with 1001 and returns within ten seconds.
 pub async fn run(listener: TcpListener, settings: Settings, shutdown: CancellationToken) {
@@ -70,12 +77,21 @@ pub async fn run(listener: TcpListener, settings: Settings, shutdown: Cancellati
         subscriptions: subscriptions.clone(),
         metrics: metrics.clone(),
     };
+    // Off unless somebody sets it: it costs a question to Redis for each connection.
+    let (quota, worker) = match settings.global_limit {
+        Some(limit) => {
+            let (quota, worker) = quota::of(limit, settings.redis.clone());
+            (Some(quota), Some(tokio::spawn(worker.run())))
+        }
+        None => (None, None),
+    };
     let (targets, who_answers) = watch::channel(Vec::new());
     let routes = Routes {
         origins: settings.origins,
         admission: Admission {
             verifier: settings.verifier,
             subscriptions: subscriptions.clone(),
+            quota,
             metrics: metrics.clone(),
         },
         health: Health::new(
@@ -98,5 +114,9 @@ pub async fn run(listener: TcpListener, settings: Settings, shutdown: Cancellati
         () = stop => {}
         () = serve => {}
         () = backplane.run(settings.redis, settings.words, targets) => {}
+    }
+    if let Some(worker) = worker {
+        // The places of those who were connected, for the services that they go to now.
+        let _ = timeout(FREED, worker).await;
     }
 }

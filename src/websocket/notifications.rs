@@ -11,12 +11,13 @@ use super::close::{self, Close};
 use super::decoder::Kind;
 use super::metrics::{Active, Metrics};
 use super::outbox::Outbox;
+use super::quota::Place;
 use super::session::Session;
 use super::subscriptions::Membership;
 
 /// The session of an admitted client.
 pub struct Notifications {
-    slot: Option<(Membership, Active)>,
+    slot: Option<(Membership, Option<Place>, Active)>,
     outbox: Arc<Outbox>,
     metrics: Arc<Metrics>,
     /// Seconds since the Unix epoch.
@@ -28,10 +29,15 @@ pub struct Refusal(pub Close);
 
 impl Notifications {
     /// The session over a confirmed membership, until the token's `exp`, in seconds since the Unix epoch.
-    pub fn new(membership: Membership, metrics: Arc<Metrics>, expires_at: u64) -> Self {
+    pub fn new(
+        membership: Membership,
+        place: Option<Place>,
+        metrics: Arc<Metrics>,
+        expires_at: u64,
+    ) -> Self {
         Self {
             outbox: membership.outbox(),
-            slot: Some((membership, metrics.open())),
+            slot: Some((membership, place, metrics.open())),
             metrics,
             expires_at,
         }

@@ -1,7 +1,7 @@
 //! What the service is told by its environment.
 
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -29,6 +29,8 @@ pub struct Settings {
     pub channel_prefix: String,
     /// `WEBSOCKET_MAX_CONNECTIONS_PER_USER`: one more is closed with 4000.
     pub connections_per_user: usize,
+    /// `WEBSOCKET_GLOBAL_CONNECTION_LIMIT`: one more on all services together is closed with 4000; none unless it is set.
+    pub global_limit: Option<NonZeroU32>,
     /// `WEBSOCKET_PING_INTERVAL` and `WEBSOCKET_IDLE_TIMEOUT`.
     pub rules: Rules,
     /// `WEBSOCKET_QUEUE_MESSAGES` and `WEBSOCKET_QUEUE_BYTES`: past either a connection is closed with 1013.
@@ -45,6 +47,8 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origins(Vec<String>);
 
+const GLOBAL_LIMIT: &str = "WEBSOCKET_GLOBAL_CONNECTION_LIMIT";
+
 /// The longest message that a client may send, in bytes.
 const MESSAGE_LIMIT: usize = 64 * 1024;
 
@@ -57,6 +61,15 @@ impl Settings {
         let port = environment.parsed("WEBSOCKET_PORT", 8080, "a port number");
         let channel_prefix = environment.text("REDIS_CHANNEL_PREFIX", "ws");
         let connections_per_user = count(environment, "WEBSOCKET_MAX_CONNECTIONS_PER_USER", 5);
+        let global_limit = match environment.text(GLOBAL_LIMIT, "").as_str() {
+            "" => None,
+            text => text
+                .parse()
+                .map_err(|_| {
+                    environment.reject(GLOBAL_LIMIT, text, "a whole number greater than zero")
+                })
+                .ok(),
+        };
         let rules = Rules {
             ping_interval: environment.seconds("WEBSOCKET_PING_INTERVAL", Duration::from_secs(30)),
             idle_timeout: environment.seconds("WEBSOCKET_IDLE_TIMEOUT", Duration::from_secs(300)),
@@ -81,6 +94,7 @@ impl Settings {
             redis_health_interval,
             channel_prefix,
             connections_per_user,
+            global_limit,
             rules,
             queue,
             origins,
@@ -101,6 +115,7 @@ impl fmt::Debug for Settings {
             .field("redis_health_interval", &self.redis_health_interval)
             .field("channel_prefix", &self.channel_prefix)
             .field("connections_per_user", &self.connections_per_user)
+            .field("global_limit", &self.global_limit)
             .field("rules", &self.rules)
             .field("queue", &self.queue)
             .field("origins", &self.origins.0)
@@ -172,6 +187,7 @@ mod tests {
         assert_eq!(settings.words, Words::Plain);
         assert_eq!(settings.channel_prefix, "ws");
         assert_eq!(settings.connections_per_user, 5);
+        assert_eq!(settings.global_limit, None);
         assert_eq!(settings.rules.ping_interval, Duration::from_secs(30));
         assert_eq!(settings.rules.idle_timeout, Duration::from_secs(300));
         assert_eq!(settings.rules.message_limit, 65_536);
@@ -192,6 +208,7 @@ mod tests {
             ("WEBSOCKET_SHARDED_PUBSUB", "maybe"),
             ("WEBSOCKET_PORT", "99999"),
             ("WEBSOCKET_MAX_CONNECTIONS_PER_USER", "0"),
+            ("WEBSOCKET_GLOBAL_CONNECTION_LIMIT", "0"),
             ("WEBSOCKET_PING_INTERVAL", "-1"),
             ("WEBSOCKET_IDLE_TIMEOUT", "soon"),
             ("WEBSOCKET_REDIS_HEALTH_INTERVAL", "0"),
@@ -208,6 +225,7 @@ mod tests {
             "WEBSOCKET_SHARDED_PUBSUB",
             "WEBSOCKET_PORT",
             "WEBSOCKET_MAX_CONNECTIONS_PER_USER",
+            "WEBSOCKET_GLOBAL_CONNECTION_LIMIT",
             "WEBSOCKET_PING_INTERVAL",
             "WEBSOCKET_IDLE_TIMEOUT",
             "WEBSOCKET_REDIS_HEALTH_INTERVAL",

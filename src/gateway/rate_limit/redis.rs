@@ -4,15 +4,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use redis::aio::MultiplexedConnection;
-use redis::cluster::ClusterClient;
-use redis::cluster_async::ClusterConnection;
-use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
-use redis::{AsyncConnectionConfig, Client, RedisResult, Script};
-use tokio::sync::Mutex;
-use tokio::time::timeout;
+use redis::Script;
 
 use super::{Away, Budget, Limiter, Verdict};
+use crate::redis_scripts::Scripts;
 use crate::redis_url::RedisUrl;
 
 // A fixed window per key, which begins with its first request. One script, hence atomic; the time is Redis's own, hence
@@ -32,78 +27,16 @@ return 0
 
 /// A [`Limiter`] on a Redis.
 pub struct RedisLimiter {
-    url: RedisUrl,
-    deadline: Duration,
-    script: Script,
-    connection: Mutex<Option<Connection>>,
-}
-
-#[derive(Clone)]
-enum Connection {
-    /// To one server, be it one that sentinels named.
-    One(MultiplexedConnection),
-    /// To each primary.
-    Cluster(ClusterConnection),
+    scripts: Scripts,
+    take: Script,
 }
 
 impl RedisLimiter {
     /// A limiter that connects on first use and gives an answer, or up, within `deadline`.
     pub fn new(url: RedisUrl, deadline: Duration) -> Self {
         Self {
-            url,
-            deadline,
-            script: Script::new(TAKE),
-            connection: Mutex::new(None),
-        }
-    }
-
-    async fn connection(&self) -> RedisResult<Connection> {
-        let mut slot = self.connection.lock().await;
-        if let Some(connection) = &*slot {
-            return Ok(connection.clone());
-        }
-        let connection = self.connect().await?;
-        *slot = Some(connection.clone());
-        Ok(connection)
-    }
-
-    async fn connect(&self) -> RedisResult<Connection> {
-        // One deadline for all of it stands in `take`.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None);
-        match &self.url {
-            RedisUrl::One(info) => {
-                let client = Client::open(info.clone())?;
-                let connecting = client.get_multiplexed_async_connection_with_config(&config);
-                connecting.await.map(Connection::One)
-            }
-            RedisUrl::Sentinel(url) => {
-                let master = SentinelNodeConnectionInfo::default()
-                    .set_redis_connection_info(url.master.clone());
-                let mut sentinels = SentinelClient::build(
-                    url.sentinels.clone(),
-                    url.service.clone(),
-                    Some(master),
-                    SentinelServerType::Master,
-                )?;
-                let connecting = sentinels.get_async_connection_with_config(&config);
-                connecting.await.map(Connection::One)
-            }
-            RedisUrl::Cluster(nodes) => {
-                let client = ClusterClient::new(nodes.clone())?;
-                let connecting = client.get_async_connection();
-                connecting.await.map(Connection::Cluster)
-            }
-        }
-    }
-
-    async fn count(&self, key: String, limit: u32, window: Duration) -> RedisResult<u64> {
-        let mut script = self.script.key(key);
-        script.arg(limit).arg(window.as_millis().max(1) as u64);
-        match &mut self.connection().await? {
-            Connection::One(connection) => script.invoke_async(connection).await,
-            Connection::Cluster(connection) => script.invoke_async(connection).await,
+            scripts: Scripts::new(url, deadline),
+            take: Script::new(TAKE),
         }
     }
 }
@@ -118,18 +51,12 @@ impl Limiter for RedisLimiter {
     ) -> BoxFuture<'a, Result<Verdict, Away>> {
         async move {
             let key = format!("gateway:rate_limit:{}:{user}", budget.as_str());
-            let failed = match timeout(self.deadline, self.count(key, limit, window)).await {
-                Ok(Ok(0)) => return Ok(Verdict::Pass),
-                Ok(Ok(left)) => return Ok(Verdict::Wait(Duration::from_millis(left))),
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "no answer in time".to_owned(),
-            };
-            // The connection may be dead without knowing it; the next request makes a new one. Whoever holds the slot
-            // is making one already.
-            if let Ok(mut slot) = self.connection.try_lock() {
-                *slot = None;
+            let mut script = self.take.key(key);
+            script.arg(limit).arg(window.as_millis().max(1) as u64);
+            match self.scripts.run(&script).await? {
+                0 => Ok(Verdict::Pass),
+                left => Ok(Verdict::Wait(Duration::from_millis(left))),
             }
-            Err(Away(failed))
         }
         .boxed()
     }
@@ -141,9 +68,10 @@ mod tests {
 
     use futures_util::future::join_all;
     use harness::system::RedisServer;
-    use redis::{FromRedisValue, cmd};
+    use redis::{Client, FromRedisValue, cmd};
     use rstest::rstest;
     use tokio::task::yield_now;
+    use tokio::time::timeout;
 
     use super::*;
 
