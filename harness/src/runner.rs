@@ -382,7 +382,7 @@ pub(crate) async fn until_accepting_one(
                 let settled = stage.settle().await;
                 // But among several servers, the one to publish at may have to be found yet.
                 let nowhere =
-                    system.ensemble().is_some() && matches!(settled, Err(Failure::System(_)));
+                    system.has_several_servers() && matches!(settled, Err(Failure::System(_)));
                 match (client.close_code(), client.lost()) {
                     (Some(UNAVAILABLE), _) => Ok(false),
                     (None, None) if nowhere => Ok(false),

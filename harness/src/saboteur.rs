@@ -131,6 +131,8 @@ impl Saboteur {
             addresses.push((part, address));
         }
         match sabotage.map(|sabotage| sabotage.deed) {
+            // Among several servers nobody hears everything: such a sabotage is for systems with one.
+            Some(Deed::Published(_)) if system.has_several_servers() => {}
             Some(Deed::Published(deed)) => {
                 doors.spawn(scene::overhear(scene, deed).await?);
             }

@@ -50,6 +50,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::backplane::Servers;
 use crate::endpoint::{Endpoint, Stream};
 use crate::http::{Call, Http, NoReply};
 use crate::profile::{Capability, Profile, Ready, Service, template};
@@ -216,6 +217,12 @@ impl System {
     /// Redis, where it is more than one server.
     pub(crate) fn ensemble(&self) -> Option<&Arc<Ensemble>> {
         self.ensemble.as_ref()
+    }
+
+    /// Whether Redis is more than one server, whoever started it.
+    pub(crate) fn has_several_servers(&self) -> bool {
+        let several = |redis: &Endpoint| Servers::of_url(redis.url()).is_some();
+        self.ensemble.is_some() || self.redis.as_ref().is_some_and(several)
     }
 
     /// The first Redis and the spare one, where the harness starts Redis.
