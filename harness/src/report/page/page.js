@@ -72,7 +72,8 @@ function filterAddress() {
 
 function refilter() {
   filter();
-  if (!shown) history.replaceState(null, '', `#scenarios${filterAddress()}`);
+  // A scenario that somebody asked for keeps its address.
+  if (!location.hash.startsWith('#scenario/')) history.replaceState(null, '', `#scenarios${filterAddress()}`);
 }
 
 function clearFilters() {
