@@ -14,7 +14,7 @@
 //! - [`merged`](fn@merged): the parts of a run that was divided over machines, as one
 //!
 //! What those stand on:
-//! - [`reference`]: what readers look up in the contract
+//! - [`reference`](mod@reference): what readers look up in the contract
 //! - [`base`]: what the run is compared with
 //! - `difference`, `values`: two flows compared by what they mean
 //! - `actors`: who stands in a drawing of a flow
