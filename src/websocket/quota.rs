@@ -243,11 +243,10 @@ mod tests {
     }
 
     async fn refused(quota: &Quota, user: &str) -> Refused {
-        quota
-            .take(user)
-            .await
-            .err()
-            .expect("there is no place left")
+        match quota.take(user).await {
+            Err(refused) => refused,
+            Ok(_) => panic!("there is no place left, and one was given"),
+        }
     }
 
     /// A place of `user` as soon as there is one.
