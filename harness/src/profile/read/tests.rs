@@ -29,7 +29,7 @@ fn wrong(text: &str) -> String {
 )]
 #[case::unknown_lack(
     "lacks = [\"fault\"]\n[websocket]",
-    "p.toml:1: unknown variant `fault`, expected one of `faults`, `settings`, `logs`, `origin`; \
+    "p.toml:1: unknown variant `fault`, expected one of `faults`, `settings`, `logs`, `counts`, `origin`; \
      did you mean `faults`?"
 )]
 #[case::nothing_to_verify(
