@@ -3,11 +3,11 @@
 //! A failover can leave a connection as it was and its other end a replica, which gets what is published to the new
 //! master late or never. So a replica is as good as lost: Redis tells at once that it is one ([`demotion`]), and where it
 //! does not, what is asked at every health interval is the role. Where sentinels watch over Redis, it is whom they name
-//! ([`sentinel`]).
+//! (`sentinel`).
 //!
 //! In a cluster there are two ways. Sharded, a channel has its slot's primary, where it is published too, and is lost when
-//! that is ([`cluster`]). Plain, any primary will do, for the cluster's nodes tell one another what is published; and all
-//! channels are lost when one of them may have missed something ([`bus`]).
+//! that is (`cluster`). Plain, any primary will do, for the cluster's nodes tell one another what is published; and all
+//! channels are lost when one of them may have missed something (`bus`).
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;

@@ -12,7 +12,7 @@
 //! - [`outbox`]: what waits to be sent to one connection
 //! - [`subscriptions`]: who is to receive what, without I/O
 //! - [`backplane`], [`link`], [`redis`], [`resp`]: the connections to Redis that feed them
-//! - [`demotion`], [`sentinel`], [`cluster`], [`slot`], [`bus`]: which Redis to rely on, and when no longer
+//! - [`demotion`], `sentinel`, `cluster`, `slot`, `bus`: which Redis to rely on, and when no longer
 //! - [`health`], [`metrics`]: how it is doing
 //!
 //! A published message goes `backplane` → `subscriptions` → `outbox` → `connection`, encoded once and never parsed.
