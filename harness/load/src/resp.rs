@@ -1,5 +1,5 @@
 //! The little of Redis' protocol that publishing and subscribing take: as near to nothing as can be, because it is what
-//! everything else is compared with. (https://redis.io/docs/latest/develop/reference/protocol-spec/, RESP2)
+//! everything else is compared with. (<https://redis.io/docs/latest/develop/reference/protocol-spec/>, RESP2)
 
 use std::io;
 
