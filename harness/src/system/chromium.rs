@@ -163,6 +163,7 @@ fn command(program: &Path, folder: &Path) -> Command {
         .arg(format!("--user-data-dir={}", folder.display()))
         // What it keeps elsewhere otherwise.
         .env("HOME", folder)
+        .env("TMPDIR", folder)
         .env("XDG_CONFIG_HOME", folder)
         .env("XDG_CACHE_HOME", folder)
         .stdin(Stdio::null())
