@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::breach::{Breach, Breaks};
+use crate::breach::Breaks;
 use crate::flow::{Entry, Frame, Recorder};
 use crate::handshake::Socket;
 use crate::ledger::End;
@@ -29,9 +29,6 @@ pub const LONG_PATIENCE: Duration = Duration::from_secs(90);
 
 const REASON: &str = "close.reason-is-json";
 const ANSWERED: &str = "connections.close-answered";
-/// The promise that a message which does not come breaks, and the one where another client is slow.
-const ONCE: &str = "delivery.once-per-connection";
-const SLOW_ALONE: &str = "connections.slow-consumer-alone";
 const VISIBLE: &str = "token.refusal-visible";
 const NOTHING_AFTER: &str = "token.nothing-after-refusal";
 
@@ -349,25 +346,16 @@ impl Client {
                 (arrived(state) || state.ended.is_some()).then(|| arrived(state))
             })
             .await;
-        if came == Some(true) {
-            return Ok(());
-        }
-        let ended = self.ended();
-        // One whose connection ended has that to answer for.
-        let promises = match ended {
-            None => [SLOW_ALONE, ONCE].as_slice(),
-            Some(_) => &[],
-        };
-        let ended = ended.unwrap_or_else(|| format!("no more came in {} s", PATIENCE.as_secs()));
-        let words = format!(
-            "{} should have received {count} messages and has {}: {ended}",
-            self.name(),
-            self.texts().len()
-        );
-        Err(Failure::Broken(vec![Breach::of(
-            words,
-            promises.iter().copied(),
-        )]))
+        ensure(came == Some(true), || {
+            let ended = self
+                .ended()
+                .unwrap_or_else(|| format!("no more came in {} s", PATIENCE.as_secs()));
+            format!(
+                "{} should have received {count} messages and has {}: {ended}",
+                self.name(),
+                self.texts().len()
+            )
+        })
     }
 
     /// Waits until the server has pinged this many times.
