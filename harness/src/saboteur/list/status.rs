@@ -121,10 +121,10 @@ pub(super) const ALL: &[Sabotage] = &[
         Deed::Answer(|_, answer, _| answer.withheld = answer.status == 504),
     ),
     sabotage(
-        "endless-is-504",
+        "endless-is-500",
         ENDLESS,
-        "answers 504 when the aggregator's answer has no end",
-        Deed::Answer(|_, answer, _| recoded(answer, 502, 504)),
+        "answers 500 when the aggregator's answer has no end",
+        Deed::Answer(|_, answer, _| recoded(answer, 502, 500)),
     ),
     sabotage(
         "read-without-end",
