@@ -58,6 +58,11 @@ async fn log(stage: Stage) -> Outcome {
     let part = Part::WebsocketService;
     stage.until_printed(part, &ids[0]).await?;
     let lines = stage.until_printed(part, &ids[1]).await?;
+    for id in &ids {
+        ensure(lines.iter().any(|line| line.contains(id)), || {
+            format!("a line of the log should name the correlation id of a refusal, {id}")
+        })?;
+    }
     for line in &lines {
         let json: Value = serde_json::from_str(line).unwrap_or_default();
         ensure(json.is_object(), || {
