@@ -5,19 +5,10 @@
 use std::fmt::Debug;
 use std::process::ExitCode;
 
-use browser::{Axe, Browser, Tab, Trouble};
-use harness::system::Chromium;
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use browser::{Axe, Tab, Trouble, in_a_browser, trial};
+use libtest_mimic::{Arguments, Failed};
 
 fn main() -> ExitCode {
-    let axe = Chromium::program().and_then(|_| Axe::read());
-    let trial = |name: &str, play: fn(Axe) -> Result<(), Failed>| {
-        let axe = axe.clone();
-        Trial::ignorable_test(name, move || match axe {
-            Err(reason) => Ok(Completion::ignored_with(reason)),
-            Ok(axe) => play(axe).map(|()| Completion::Completed),
-        })
-    };
     let trials = vec![
         trial("errors_of_scripts_and_of_loading_are_complaints", |_| {
             in_a_tab(complaints)
@@ -27,7 +18,7 @@ fn main() -> ExitCode {
             |_| in_a_tab(in_vain),
         ),
         trial("axe_finds_what_cannot_be_read_or_has_no_name", |axe| {
-            in_a_tab(async |tab: &Tab| inaccessible(tab, &axe).await)
+            in_a_tab(async |tab: &Tab| inaccessible(tab, axe).await)
         }),
         trial("a_focus_that_jumps_or_cannot_be_seen_is_noticed", |_| {
             in_a_tab(lost_focus)
@@ -36,16 +27,11 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-#[tokio::main]
-async fn in_a_tab(look: impl AsyncFnOnce(&Tab) -> Result<(), Failed>) -> Result<(), Failed> {
-    let browser = Browser::start().await?;
-    let seen = async {
+fn in_a_tab(look: impl AsyncFnOnce(&Tab) -> Result<(), Failed>) -> Result<(), Failed> {
+    in_a_browser(async |browser| {
         let tab = browser.open("about:blank").await?;
         look(&tab).await
-    };
-    let seen = seen.await;
-    browser.stop().await;
-    seen
+    })
 }
 
 async fn show(tab: &Tab, body: &str) -> Result<(), Trouble> {

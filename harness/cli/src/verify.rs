@@ -22,7 +22,7 @@ pub(crate) use report::recorded;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
@@ -176,13 +176,9 @@ pub fn run(arguments: &Arguments) -> Status {
         list(&selected);
         return Status::Kept;
     }
-    let profile = match &arguments.system {
-        Some(path) => Profile::of_file(path),
-        None => Profile::reference(),
-    };
-    let profile = match profile {
+    let profile = match profile(arguments.system.as_deref()) {
         Ok(profile) => profile,
-        Err(error) => return usage(&error.to_string()),
+        Err(message) => return usage(&message),
     };
     if let Some(message) = unknown_variable(&profile) {
         return usage(&message);
@@ -246,6 +242,12 @@ fn reasons(skipped: &[Skipped]) -> String {
     groups
         .map(|group| format!("{} skipped: {}\n", group.len(), group[0]))
         .collect()
+}
+
+/// The profile in `file`, or the reference system's.
+fn profile(file: Option<&Path>) -> Result<Profile, String> {
+    file.map_or_else(Profile::reference, Profile::of_file)
+        .map_err(|error| error.to_string())
 }
 
 /// The runtime that was chosen, on the command line or in the environment; none where the harness is to choose.

@@ -62,6 +62,8 @@ async fn a_websocket_service_is_verified_from_its_image(
     let output = Command::new(env!("CARGO_BIN_EXE_notifications"))
         .args(["verify", "--system"])
         .arg(&path)
+        .arg("--report")
+        .arg(folder.path())
         .args(filters)
         .env_remove("HARNESS_RUNTIME")
         .output()

@@ -8,10 +8,9 @@ mod changed;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use browser::{Axe, Browser, Look, Tab};
+use browser::{Axe, Browser, Look, Tab, in_a_browser, trial};
 use changed::{CHANGED, KEPT, Review, leave_pending, write_report};
-use harness::system::Chromium;
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -41,38 +40,20 @@ const LOOKS: [Look; 4] = [
 const WORD: &str = "elsa-lindqvist";
 
 fn main() -> ExitCode {
-    let axe = Chromium::program().and_then(|_| Axe::read());
-    let trial = |name: &str, play: fn(Axe) -> Result<(), Failed>| {
-        let axe = axe.clone();
-        Trial::ignorable_test(name, move || match axe {
-            Err(reason) => Ok(Completion::ignored_with(reason)),
-            Ok(axe) => play(axe).map(|()| Completion::Completed),
-        })
-    };
     let trials = vec![
         trial(
             "the_report_finds_a_message_and_everybody_can_use_it",
-            |axe| in_a_browser(async |browser| report(browser, &axe).await),
+            |axe| in_a_browser(async |browser| report(browser, axe).await),
         ),
         trial("a_flow_is_accepted_on_the_page_of_the_review", |axe| {
-            in_a_browser(async |browser| review(browser, &axe).await)
+            in_a_browser(async |browser| review(browser, axe).await)
         }),
         trial(
             "the_playground_shows_what_arrives_and_everybody_can_use_it",
-            |axe| in_a_browser(async |browser| playground(browser, &axe).await),
+            |axe| in_a_browser(async |browser| playground(browser, axe).await),
         ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-#[tokio::main]
-async fn in_a_browser(
-    look: impl AsyncFnOnce(&Browser) -> Result<(), Failed>,
-) -> Result<(), Failed> {
-    let browser = Browser::start().await?;
-    let seen = look(&browser).await;
-    browser.stop().await;
-    seen
 }
 
 async fn report(browser: &Browser, axe: &Axe) -> Result<(), Failed> {

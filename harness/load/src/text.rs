@@ -1,5 +1,7 @@
 //! What a run found, for people.
 
+use harness::report::load::short;
+
 use super::metric::Metric;
 use super::report::{Measured, Played, Report, Role, ratio};
 use super::threshold::Judged;
@@ -155,15 +157,4 @@ fn table(rows: &[Vec<String>]) -> String {
         }
     }
     text
-}
-
-/// Three digits, or all that stand before the point.
-fn short(value: f64) -> String {
-    match value {
-        0.0 => "0".to_owned(),
-        100.0.. => format!("{value:.0}"),
-        10.0.. => format!("{value:.1}"),
-        1.0.. => format!("{value:.2}"),
-        _ => format!("{value:.3}"),
-    }
 }

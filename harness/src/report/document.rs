@@ -91,6 +91,23 @@ pub struct Counts {
     pub not_reached: usize,
 }
 
+impl Counts {
+    /// Those of a run with these `scenarios` and `promises`.
+    pub fn of(scenarios: &[Scenario], promises: &[Promise]) -> Self {
+        let are = |is: fn(&Scenario) -> bool| scenarios.iter().filter(|one| is(one)).count();
+        let have = |word: &str| promises.iter().filter(|one| one.verdict == word).count();
+        Self {
+            passed: are(|scenario| scenario.verdict == "kept"),
+            failed: are(Scenario::is_failed),
+            skipped: are(Scenario::is_skipped),
+            kept: have("kept"),
+            broken: have("broken"),
+            not_applicable: have("not-applicable"),
+            not_reached: have("not-reached"),
+        }
+    }
+}
+
 /// A promise, and what became of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Promise {
@@ -208,6 +225,7 @@ impl Document {
         let mut scenarios: Vec<Scenario> = results.verdicts.iter().map(played).collect();
         scenarios.extend(results.skipped.iter().map(unplayed));
         scenarios.sort_by(|a, b| a.id.cmp(&b.id));
+        let promises: Vec<Promise> = results.promises.iter().map(promise).collect();
         let causes = results.causes.iter();
         Self {
             format: FORMAT.to_owned(),
@@ -220,8 +238,8 @@ impl Document {
                 partition: subject.partition.map(|part| part.to_string()),
                 reviewed: subject.reviewed,
             },
-            counts: counts(results),
-            promises: results.promises.iter().map(promise).collect(),
+            counts: Counts::of(&scenarios, &promises),
+            promises,
             scenarios,
             causes: causes
                 .map(|(words, scenarios)| Cause {
@@ -289,20 +307,6 @@ impl Scenario {
     /// Whether it was not played.
     pub fn is_skipped(&self) -> bool {
         matches!(self.verdict.as_str(), "skipped" | "not-played")
-    }
-}
-
-fn counts(results: &Results) -> Counts {
-    let (passed, failed, skipped) = results.scenario_counts();
-    let [kept, broken, not_applicable, not_reached] = results.promise_counts();
-    Counts {
-        passed,
-        failed,
-        skipped,
-        kept,
-        broken,
-        not_applicable,
-        not_reached,
     }
 }
 

@@ -206,7 +206,7 @@ impl Threshold {
 }
 
 /// Three digits, or all that stand before the point.
-fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     match value {
         0.0 => "0".to_owned(),
         100.0.. => format!("{value:.0}"),

@@ -55,7 +55,7 @@ pub fn merged(parts: Vec<Document>) -> Result<Document, String> {
             .evidence
             .sort_by_key(|evidence| (length(&evidence.scenario), evidence.scenario.clone()));
     }
-    whole.counts = counts(&whole);
+    whole.counts = Counts::of(&whole.scenarios, &whole.promises);
     Ok(whole)
 }
 
@@ -125,26 +125,6 @@ fn add_promise(promises: &mut Vec<Promise>, more: Promise) {
     }
     promise.scenarios.extend(more.scenarios);
     promise.evidence.extend(more.evidence);
-}
-
-fn counts(whole: &Document) -> Counts {
-    let scenarios = |is: fn(&super::document::Scenario) -> bool| {
-        whole
-            .scenarios
-            .iter()
-            .filter(|scenario| is(scenario))
-            .count()
-    };
-    let promises = |word: &str| whole.promises.iter().filter(|p| p.verdict == word).count();
-    Counts {
-        passed: scenarios(|scenario| scenario.verdict == "kept"),
-        failed: scenarios(|scenario| scenario.is_failed()),
-        skipped: scenarios(|scenario| scenario.is_skipped()),
-        kept: promises("kept"),
-        broken: promises("broken"),
-        not_applicable: promises("not-applicable"),
-        not_reached: promises("not-reached"),
-    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Stage;
+use super::{Lines, Stage};
 use crate::breach::Breach;
 use crate::scenario::{Failure, Outcome};
+use crate::system::System;
 
 /// How many messages each user is sent: more than a service can lose one of every few of by chance.
 const MESSAGES: usize = 12;
@@ -14,7 +15,12 @@ impl Stage {
     /// connections. Where it does not, what follows would look as if something else were broken: a service that loses a
     /// message now and then is not one that a slow client slows down.
     pub async fn on_an_ordinary_day(&self) -> Outcome {
-        let aside = Self::new(Arc::clone(&self.0.system), self.0.lines.clone());
+        Self::ordinary_day(Arc::clone(&self.0.system), self.0.lines.clone()).await
+    }
+
+    /// The same on a system that has no stage yet.
+    pub async fn ordinary_day(system: Arc<System>, lines: Lines) -> Outcome {
+        let aside = Self::new(system, lines);
         let outcome = aside.ordinary().await;
         let redacted = outcome.map_err(|failure| failure.redacted(&mut aside.redactor()));
         aside.leave();

@@ -61,7 +61,8 @@ async fn master_demoted(stage: Stage) -> Outcome {
     stage.settle().await
 }
 
-async fn served_again(stage: &Stage) -> Outcome {
+/// Whether new connections are let in and messages arrive.
+pub(crate) async fn served_again(stage: &Stage) -> Outcome {
     stage.until_served().await.breaks(RESUMES)?;
     let teacher = stage.user("teacher");
     stage.connect(&teacher).await?.expect_texts(SOME).await

@@ -1,14 +1,14 @@
 //! Redis is a master with a replica and sentinels that watch over both.
 
-use harness::breach::Breaks;
 use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario};
 use harness::stage::Stage;
 use harness::system::{Settings, Topology};
 
+use crate::failover::served_again;
+
 /// How many messages a client has when something happens to it: enough to be in the middle of them.
 const SOME: usize = 20;
-const RESUMES: &str = "backplane.resumes";
 
 pub fn scenarios() -> Vec<Scenario> {
     [
@@ -58,10 +58,4 @@ async fn switched(stage: Stage) -> Outcome {
     served_again(&stage).await?;
     traffic.stop().await?;
     stage.settle().await
-}
-
-async fn served_again(stage: &Stage) -> Outcome {
-    stage.until_served().await.breaks(RESUMES)?;
-    let teacher = stage.user("teacher");
-    stage.connect(&teacher).await?.expect_texts(SOME).await
 }

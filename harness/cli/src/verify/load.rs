@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use harness::data;
-use harness::profile::Profile;
 use harness::system::{Runtime, StartError};
 use load::live::{self, Live};
 use load::report::{Report, Role};
@@ -15,9 +13,9 @@ use load::text::text;
 use load::threshold::Thresholds;
 use load::workload::{CONNECTIONS, Pace, Workload};
 
-use super::output::print;
+use super::output::{folder, print};
 use super::report::page_again;
-use super::{block_on, runtime, usage};
+use super::{block_on, profile, runtime, usage};
 use crate::Status;
 
 /// Put a load on a system, account for every message, and say what it costs beside baselines in the same run
@@ -155,19 +153,9 @@ pub fn run(arguments: &Arguments) -> Status {
 }
 
 fn program(arguments: &Arguments) -> Result<Program, String> {
-    let system = match &arguments.system {
-        Some(path) => Profile::of_file(path),
-        None => Profile::reference(),
-    };
-    let other = arguments
-        .compare
-        .as_deref()
-        .map(Profile::of_file)
-        .transpose();
-    let (system, other) = match (system, other) {
-        (Ok(system), Ok(other)) => (system, other),
-        (Err(error), _) | (_, Err(error)) => return Err(error.to_string()),
-    };
+    let system = profile(arguments.system.as_deref())?;
+    let other = arguments.compare.as_deref();
+    let other = other.map(|file| profile(Some(file))).transpose()?;
     let chosen = runtime(arguments.runtime)?;
     for profile in [Some(&system), other.as_ref()].into_iter().flatten() {
         if let Some(reason) = chosen.and_then(|runtime| profile.refuses(runtime)) {
@@ -306,8 +294,7 @@ fn written(arguments: &Arguments, report: &Report) -> Result<(), String> {
         Format::Text => print(&text(report)),
         Format::Json => print(&format!("{json}\n")),
     }
-    let usual = || data::checkout().map(|checkout| checkout.join("target/verify"));
-    let Some(folder) = arguments.report.clone().or_else(usual) else {
+    let Some(folder) = folder(arguments.report.clone()) else {
         return Ok(());
     };
     let path = folder.join("load.json");

@@ -38,7 +38,7 @@ pub fn not_started(arguments: &Arguments, results: &Results) -> Result<(), Strin
 /// The document of the results, compared with what the arguments say.
 fn document(arguments: &Arguments, results: &Results) -> Result<Document, String> {
     let mut document = Document::of(results);
-    document.load = folder(arguments).and_then(|folder| report::load_in(&folder));
+    document.load = folder(arguments.report.clone()).and_then(|folder| report::load_in(&folder));
     report::compare(&mut document, arguments.base.as_deref())?;
     Ok(document)
 }
@@ -49,10 +49,10 @@ pub fn print(text: &str) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-/// Where the report is written, if it is.
-fn folder(arguments: &Arguments) -> Option<PathBuf> {
+/// Where reports are: where somebody says, or in the checkout if there is one.
+pub fn folder(chosen: Option<PathBuf>) -> Option<PathBuf> {
     let usual = || data::checkout().map(|checkout| checkout.join("target/verify"));
-    arguments.report.clone().or_else(usual)
+    chosen.or_else(usual)
 }
 
 /// Writes the report's files and says where. A program that stands alone writes none unless it is told where.
@@ -61,7 +61,7 @@ fn write(
     results: &Results,
     document: &Document,
 ) -> Result<Option<PathBuf>, String> {
-    let Some(folder) = folder(arguments) else {
+    let Some(folder) = folder(arguments.report.clone()) else {
         return Ok(None);
     };
     let failed = |path: &Path, error: io::Error| {

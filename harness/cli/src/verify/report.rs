@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use contract::Files;
-use harness::data::{checkout, data};
+use harness::data::data;
 use harness::report;
 use harness::report::base::Base;
 use harness::report::document::Document;
@@ -129,9 +129,8 @@ pub fn recorded(from: Option<PathBuf>) -> Result<Document, String> {
 }
 
 fn folder(from: Option<PathBuf>) -> Result<PathBuf, String> {
-    let usual = || checkout().map(|checkout| checkout.join("target/verify"));
     let words = "--from DIR says where the results.json of a run is";
-    from.or_else(usual).ok_or_else(|| words.to_owned())
+    output::folder(from).ok_or_else(|| words.to_owned())
 }
 
 /// The results in `folder`.

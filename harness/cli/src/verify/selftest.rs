@@ -17,7 +17,7 @@ use harness::system::{Runtime, StartError};
 use harness::verdict::Verdict;
 
 use super::rounds::{Order, Played, play};
-use super::{block_on, playable, runtime, status, usage};
+use super::{block_on, playable, profile, runtime, status, usage};
 use crate::{Status, scenarios};
 
 /// How many sabotages are tried at the same time: each is bound to stages of its own, and mostly waits.
@@ -84,13 +84,9 @@ pub fn run(arguments: &Arguments) -> Status {
         let _ = io::stdout().write_all(list(&sabotages).as_bytes());
         return Status::Kept;
     }
-    let profile = match &arguments.system {
-        Some(path) => Profile::of_file(path),
-        None => Profile::reference(),
-    };
-    let profile = match profile {
+    let profile = match profile(arguments.system.as_deref()) {
         Ok(profile) => profile,
-        Err(error) => return usage(&error.to_string()),
+        Err(message) => return usage(&message),
     };
     let chosen = match runtime(arguments.runtime) {
         Ok(chosen) => chosen,

@@ -22,7 +22,7 @@ pub struct Verified {
 /// Runs `cargo verify` with the profile `p.toml`, beside which `files` are.
 pub async fn verify(profile: &str, files: &[(&str, &str)], filters: &[&str]) -> Verified {
     let files: Vec<_> = files.iter().copied().chain([("p.toml", profile)]).collect();
-    let arguments = [&["--system", "p.toml"], filters].concat();
+    let arguments = [&["--system", "p.toml", "--report", "report"], filters].concat();
     run(&arguments, &files).await
 }
 
