@@ -86,6 +86,22 @@ def check_compose(path):
         check_service(path, name, service["environment"], ports, re.findall(r"GET (\S+) HTTP", probe))
         grace = seconds(service["stop_grace_period"])
         expect(grace > SHUTDOWN_SECONDS, f"{path}: {name} may take {SHUTDOWN_SECONDS} s to end, and gets {grace}")
+    check_balancer(path, compose)
+
+
+def check_balancer(path, compose):
+    """The balancer's configuration gets each variable that it reads, and leads to every replica and to nobody else."""
+    balancer = compose["services"]["balancer"]
+    environment = balancer["environment"]
+    read = set(re.findall(r'"\$\{(\w+)\}"', (path.parent / "haproxy.cfg").read_text()))
+    expect(read == set(environment), f"{path}: haproxy.cfg reads {sorted(read)}, and gets {sorted(environment)}")
+    led_to = {value for name, value in environment.items() if not name.endswith("_BIND")}
+    replicas = set()
+    for name, (_, service, _) in SERVICES.items():
+        count = compose["services"][name]["deploy"]["replicas"]
+        port = contract_port(service)
+        replicas |= {f"{compose['name']}-{name}-{number}:{port}" for number in range(1, count + 1)}
+    expect(led_to == replicas, f"{path}: the balancer leads to {sorted(led_to)}; there are {sorted(replicas)}")
 
 
 def check_kubernetes(path):
