@@ -1,4 +1,4 @@
-//! What a message costs between the sockets, without any: `cargo bench --bench hot_path`.
+//! What a message costs between the sockets, without any: `cargo bench --package benches`.
 
 use std::collections::VecDeque;
 use std::hint::black_box;

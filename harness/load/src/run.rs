@@ -1,5 +1,6 @@
 //! A run: systems started, workloads played on them by turns with the baselines, and everything summed up.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -50,8 +51,15 @@ const TURNS: u32 = 5;
 /// The open files that this process has besides connections.
 const OTHER_FILES: u64 = 200;
 
+/// What becomes of a program. It is boxed, so that it is compiled and optimized here, and not again by whoever waits for it.
+pub type Playing<'a> = Pin<Box<dyn Future<Output = Result<Report, Trouble>> + 'a>>;
+
 /// Plays `program`. `say` gets a line for what a person should know, `live` what happens now.
-pub async fn play(
+pub fn play<'a>(program: Program, live: &'a Live, say: &'a (dyn Fn(&str) + Sync)) -> Playing<'a> {
+    Box::pin(play_all(program, live, say))
+}
+
+async fn play_all(
     program: Program,
     live: &Live,
     say: &(dyn Fn(&str) + Sync),
@@ -147,9 +155,9 @@ async fn open(
     let not_started = |StartError(words)| Trouble::System(format!("{file}: {words}"));
     say(&format!("starting or reaching {file}"));
     // Boxed: what starts a system is nested deeper than a future is allowed to be.
-    let opened = Box::pin(Theatre::open_in(run.clone(), profile, runtime, say)).await;
+    let opened = Theatre::open_in(run.clone(), profile, runtime, say).await;
     let theatre = opened.map_err(not_started)?;
-    Box::pin(theatre.system()).await.map_err(not_started)?;
+    theatre.system().await.map_err(not_started)?;
     Ok(theatre)
 }
 
@@ -159,7 +167,8 @@ async fn targets(
 ) -> Result<Vec<Target>, Trouble> {
     let mut targets = Vec::new();
     for (name, role, theatre) in theatres {
-        let system = Box::pin(theatre.system())
+        let system = theatre
+            .system()
             .await
             .map_err(|StartError(words)| Trouble::System(words))?;
         let target = Target::system(name.clone(), *role, system).await;
