@@ -82,6 +82,8 @@ pub struct Service {
     pub environment: BTreeMap<String, String>,
     /// When it can be used.
     pub ready: Ready,
+    /// How many of it there are, of one that is started here.
+    pub replicas: u8,
 }
 
 /// How a part is started or reached.
@@ -156,6 +158,8 @@ pub enum Capability {
     Logs,
     /// A service's metrics and health count everything that reaches it: behind a balancer each of several counts its own.
     Counts,
+    /// A user's connections are limited: where there are replicas, on all of them together.
+    Limit,
     /// A browser may come from [`ORIGIN`](crate::system::ORIGIN).
     Origin,
     /// This machine has a browser, and its pages can connect as the contract has it.
@@ -334,6 +338,11 @@ impl Profile {
             let words = format!("[{name}] is at a url: {why}");
             matches!(part.source, Source::Url(_)).then_some(words)
         };
+        let several = |part: &Option<Service>, name: &str, each: &str| {
+            let replicas = part.as_ref().map_or(1, |part| part.replicas);
+            let words = format!("[{name}] has {replicas} replicas: each {each}");
+            (replicas > 1).then_some(words)
+        };
         match capability {
             Capability::Bursts => self.publish.is_some().then(|| {
                 "[backplane] publishes by a command: a program a message is too slow".to_owned()
@@ -364,9 +373,12 @@ impl Profile {
                     .then(|| format!("what is at a url {words}: {}", names.join(", ")))
             }
             Capability::Logs => missing(&self.websocket, "websocket")
-                .or_else(|| elsewhere(&self.websocket, "websocket", "its log is out of sight")),
-            // Whether there is one behind a url nobody knows: then the profile says so.
-            Capability::Counts => None,
+                .or_else(|| elsewhere(&self.websocket, "websocket", "its log is out of sight"))
+                .or_else(|| several(&self.websocket, "websocket", "has a log of its own")),
+            // Whether there are several behind a url nobody knows: then the profile says so.
+            Capability::Counts => several(&self.websocket, "websocket", "counts its own")
+                .or_else(|| several(&self.gateway, "gateway", "counts its own")),
+            Capability::Limit => None,
             Capability::Origin => {
                 let why = "which origins it allows is not known";
                 elsewhere(&self.websocket, "websocket", why)
@@ -412,6 +424,7 @@ impl fmt::Display for Capability {
             Self::Settings => "settings",
             Self::Logs => "logs",
             Self::Counts => "counts",
+            Self::Limit => "limit",
             Self::Origin => "origin",
             Self::Browser => "browser",
         })
@@ -452,6 +465,7 @@ mod tests {
             Capability::Settings,
             Capability::Logs,
             Capability::Counts,
+            Capability::Limit,
             Capability::Origin,
         ] {
             assert_eq!(profile.lack(capability), None, "{capability}");
@@ -511,6 +525,16 @@ mod tests {
         "[websocket]\nurl = \"ws://h\"\n[backplane]\npublish = [\"p\", \"{channel}\"]",
         Capability::Faults,
         "[backplane] publishes by a command: Redis cannot be stopped and reached again"
+    )]
+    #[case::one_of_several(
+        "[websocket]\nreplicas = 2",
+        Capability::Logs,
+        "[websocket] has 2 replicas: each has a log of its own"
+    )]
+    #[case::several_gateways(
+        "[gateway]\nreplicas = 3",
+        Capability::Counts,
+        "[gateway] has 3 replicas: each counts its own"
     )]
     #[case::no_query_in_a_page(
         "[websocket]\ntoken_in = \"header\"",

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -37,6 +39,8 @@ const UNAVAILABLE: u16 = 1011;
 const REFUSED: u16 = 1008;
 
 /// Where scenarios are played: on a system that they share, or on one of their own. A signal takes all of them down.
+///
+/// Futures are boxed: so they are compiled here, once, and not in every crate that waits for them.
 pub struct Theatre {
     run: Run,
     stock: Arc<Stock>,
@@ -59,18 +63,31 @@ struct Scene {
 
 impl Theatre {
     /// Builds what the systems of `profile` are started from. `say` gets a line for what a person should know.
-    pub async fn open(
+    pub fn open<'a>(
         profile: Profile,
         runtime: Option<Runtime>,
-        say: &(dyn Fn(&str) + Sync),
-    ) -> Result<Self, StartError> {
-        let run = Run::begin()
-            .map_err(|error| StartError(format!("no signal can be handled: {error}")))?;
-        Self::open_in(run, profile, runtime, say).await
+        say: &'a (dyn Fn(&str) + Sync),
+    ) -> BoxFuture<'a, Result<Self, StartError>> {
+        match Run::begin() {
+            Ok(run) => Self::open_in(run, profile, runtime, say),
+            Err(error) => {
+                let words = format!("no signal can be handled: {error}");
+                ready(Err(StartError(words))).boxed()
+            }
+        }
     }
 
     /// The same in a run that has begun, beside others: a signal takes all of its systems down.
-    pub async fn open_in(
+    pub fn open_in<'a>(
+        run: Run,
+        profile: Profile,
+        runtime: Option<Runtime>,
+        say: &'a (dyn Fn(&str) + Sync),
+    ) -> BoxFuture<'a, Result<Self, StartError>> {
+        Self::prepared(run, profile, runtime, say).boxed()
+    }
+
+    async fn prepared(
         run: Run,
         profile: Profile,
         runtime: Option<Runtime>,
@@ -104,19 +121,25 @@ impl Theatre {
     }
 
     /// The system that scenarios share, started now if it has not been.
-    pub async fn system(&self) -> Result<&Arc<System>, StartError> {
-        Ok(&self.shared().await?.system)
+    pub fn system(&self) -> BoxFuture<'_, Result<&Arc<System>, StartError>> {
+        async { Ok(&self.shared().await?.system) }.boxed()
     }
 
     /// Starts the shared system if one of `scenarios` needs it, so that one that cannot start is not every scenario's failure.
-    pub async fn prepare(&self, scenarios: &[Scenario]) -> Result<(), StartError> {
-        if scenarios
-            .iter()
-            .any(|scenario| scenario.own_system.is_none())
-        {
-            self.shared().await?;
+    pub fn prepare<'a>(
+        &'a self,
+        scenarios: &'a [Scenario],
+    ) -> BoxFuture<'a, Result<(), StartError>> {
+        async {
+            if scenarios
+                .iter()
+                .any(|scenario| scenario.own_system.is_none())
+            {
+                self.shared().await?;
+            }
+            Ok(())
         }
-        Ok(())
+        .boxed()
     }
 
     /// Where the suite's own parts run.
@@ -136,28 +159,28 @@ impl Theatre {
     }
 
     /// Takes every system down.
-    pub async fn stop(&self) {
-        self.run.stop().await;
+    pub fn stop(&self) -> BoxFuture<'_, ()> {
+        self.run.stop().boxed()
     }
 
     /// Plays `scenario` on a stage of its own and compares its flow with the reviewed one. After a signal it never
     /// returns: what happens while the system goes down is no verdict, and the process ends soon.
-    pub async fn play(&self, scenario: &Scenario) -> Verdict {
+    pub fn play<'a>(&'a self, scenario: &'a Scenario) -> BoxFuture<'a, Verdict> {
         let between = match &self.idled {
             None => Between::Nobody,
             Some(idled) => Between::Saboteur(saboteur::idle(idled.fetch_add(1, Ordering::Relaxed))),
         };
-        self.play_behind(between, scenario).await
+        self.play_behind(between, scenario).boxed()
     }
 
     /// The same while `sabotage` breaks its promise, for this scenario alone.
-    pub async fn play_sabotaged(
-        &self,
+    pub fn play_sabotaged<'a>(
+        &'a self,
         sabotage: &'static Sabotage,
-        scenario: &Scenario,
-    ) -> Verdict {
+        scenario: &'a Scenario,
+    ) -> BoxFuture<'a, Verdict> {
         let between = Between::Saboteur(Some(sabotage));
-        self.play_behind(between, scenario).await
+        self.play_behind(between, scenario).boxed()
     }
 
     async fn play_behind(&self, between: Between, scenario: &Scenario) -> Verdict {
@@ -224,10 +247,8 @@ impl Theatre {
         if !scenario.all_needs().contains(&Capability::Websocket) {
             return play_and_compare(scenario, scene, between).await;
         }
-        let stage = Stage::new(Arc::clone(&scene.system), scene.lines.clone());
-        let ordinary = stage.on_an_ordinary_day().await;
-        stage.leave();
-        match ordinary {
+        let ordinary = Stage::ordinary_day(Arc::clone(&scene.system), scene.lines.clone());
+        match ordinary.await {
             Ok(()) => play_and_compare(scenario, scene, between).await,
             Err(failure) => {
                 let words = format!("{}: {failure}", scenario.id);
@@ -243,7 +264,7 @@ impl Theatre {
     }
 
     async fn shared(&self) -> Result<&Scene, StartError> {
-        let settings = Settings::default();
+        let settings = Settings::default().replicated();
         self.shared.get_or_try_init(|| self.start(&settings)).await
     }
 
@@ -252,14 +273,16 @@ impl Theatre {
         let opened = async {
             let lines = Lines::open(&system).await?;
             let mut trouble = system.trouble.clone();
-            if let (Some(endpoint), false) = (
-                &system.websocket,
-                trouble.contains_key(&Capability::Websocket),
-            ) && let Err(failure) = until_accepting(&system, &lines, endpoint).await
-            {
-                let log = system.last_words(Part::WebsocketService).await;
-                let words = format!("{}\n{log}", words(failure));
-                trouble.insert(Capability::Websocket, words.trim_end().to_owned());
+            for part in system.replicas(Part::WebsocketService) {
+                if system.websocket.is_none() || trouble.contains_key(&Capability::Websocket) {
+                    break;
+                }
+                let endpoint = system.endpoint_past_balancer(part)?;
+                if let Err(failure) = until_accepting(&system, &lines, &endpoint).await {
+                    let log = system.last_words(part).await;
+                    let words = format!("{}\n{log}", words(failure));
+                    trouble.insert(Capability::Websocket, words.trim_end().to_owned());
+                }
             }
             match system.nothing_to_use(&trouble) {
                 Some(words) => Err(Failure::System(words)),

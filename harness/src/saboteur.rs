@@ -114,11 +114,9 @@ impl Saboteur {
         let trouble =
             |error: std::io::Error| Failure::System(format!("the saboteur cannot listen: {error}"));
         let mut parts = Vec::new();
-        for part in [
-            Part::WebsocketService,
-            Part::SecondWebsocketService,
-            Part::ApiGateway,
-        ] {
+        let services = system.replicas(Part::WebsocketService).into_iter();
+        let second = [Part::SecondWebsocketService];
+        for part in (services.chain(second)).chain(system.replicas(Part::ApiGateway)) {
             if let Ok(endpoint) = system.endpoint(part) {
                 parts.push((part, address(&endpoint).await?));
             }

@@ -24,8 +24,8 @@ pub type Closes = Arc<dyn Fn(u16) -> bool + Send + Sync>;
 pub struct Plan {
     /// How they get messages.
     pub wire: Wire,
-    /// Where they connect.
-    pub way: Way,
+    /// Where they connect, by turns.
+    pub ways: Vec<Way>,
     /// What each says first: as many clients as greetings, one user's one after the other.
     pub greetings: Vec<Greeting>,
     /// How many users there are.
@@ -78,7 +78,10 @@ impl Audience {
         let poll = Poll::new().map_err(failed)?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(failed)?;
         let (tell, told) = channel();
-        let (books, endpoint) = (Arc::clone(&book), plan.way.endpoint().to_string());
+        let endpoints: Vec<String> = (plan.ways.iter())
+            .map(|way| way.endpoint().to_string())
+            .collect();
+        let books = Arc::clone(&book);
         let worker = std::thread::Builder::new().name("audience".to_owned());
         let worker = worker
             .spawn(move || work(plan, poll, &books, &tell))
@@ -92,7 +95,7 @@ impl Audience {
                 waker,
                 worker,
             }),
-            Err(words) => Err(format!("{endpoint}: {words}")),
+            Err(words) => Err(format!("{}: {words}", endpoints.join(", "))),
         }
     }
 
@@ -186,7 +189,9 @@ impl Room<'_> {
                 self.turn(poll, events, Some(patience))?;
                 self.check_progress()?;
             }
-            let mut socket = plan.way.begin()?;
+            let turn = number % plan.ways.len().max(1);
+            let nobody = || io::Error::other("there is nobody to connect to");
+            let mut socket = plan.ways.get_mut(turn).ok_or_else(nobody)?.begin()?;
             let both = Interest::READABLE | Interest::WRITABLE;
             let registry = poll.registry();
             registry.register(socket.stream(), Token(number), both)?;

@@ -106,7 +106,15 @@ impl Target {
     /// What it has used so far. The error says why that is not to be seen.
     pub async fn usage(&self) -> Result<Usage, String> {
         match &self.source {
-            Source::System(system) => system.usage(Part::WebsocketService).await,
+            Source::System(system) => {
+                let mut sum = Usage::default();
+                for replica in system.replicas(Part::WebsocketService) {
+                    let usage = system.usage(replica).await?;
+                    sum.cpu += usage.cpu;
+                    sum.memory += usage.memory;
+                }
+                Ok(sum)
+            }
             Source::Relay(relay) => {
                 let cpu = relay
                     .cpu()
@@ -138,12 +146,16 @@ impl Target {
         let channels = (0..workload.users)
             .map(|user| self.channel(&users.id(user)))
             .collect();
-        let (wire, way, greetings) = match &self.source {
+        let (wire, ways, greetings) = match &self.source {
             Source::System(system) => {
-                let endpoint = system.websocket.as_ref();
-                let endpoint = endpoint.ok_or("the profile has no [websocket]")?;
-                let way = Way::to(endpoint).await?;
-                (Wire::WebSocket, way, upgrades(system, workload, &users)?)
+                let greetings = upgrades(system, workload, &users)?;
+                let mut ways = Vec::new();
+                // The balancer of the harness would be part of the generator.
+                for replica in system.replicas(Part::WebsocketService) {
+                    let endpoint = system.endpoint_past_balancer(replica);
+                    ways.push(Way::to(&endpoint.map_err(|error| error.to_string())?).await?);
+                }
+                (Wire::WebSocket, ways, greetings)
             }
             Source::Relay(relay) => {
                 let line = |user| Greeting {
@@ -154,7 +166,7 @@ impl Target {
                 let greetings = (0..workload.users)
                     .flat_map(|user| std::iter::repeat_n(line(user), per_user))
                     .collect();
-                (Wire::Raw, Way::here(relay.address()), greetings)
+                (Wire::Raw, vec![Way::here(relay.address())], greetings)
             }
             Source::Redis => {
                 let mut bytes = Vec::new();
@@ -167,7 +179,7 @@ impl Target {
                     bytes,
                     ..Greeting::default()
                 };
-                (Wire::Redis, self.redis.clone(), vec![greeting])
+                (Wire::Redis, vec![self.redis.clone()], vec![greeting])
             }
         };
         let per_user = match wire {
@@ -178,7 +190,7 @@ impl Target {
         let line = line.map_err(|error| format!("{}: {error}", self.redis.endpoint()))?;
         let plan = Plan {
             wire,
-            way,
+            ways,
             greetings,
             users: workload.users,
             per_user,

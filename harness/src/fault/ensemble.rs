@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use redis::cmd;
 
+use crate::endpoint::Endpoint;
 use crate::runner::until_accepting_one;
 use crate::scenario::{Failure, Outcome};
 use crate::stage::{Stage, User};
@@ -109,9 +110,15 @@ impl Stage {
     /// Waits until a client of a user whose channel is beside `user`'s is served: the websocket service has found who has their
     /// messages now.
     pub async fn until_served_beside(&self, user: &User) -> Outcome {
+        self.until_served_beside_by(Part::WebsocketService, user)
+            .await
+    }
+
+    /// The same by `part`, one of several websocket services.
+    pub async fn until_served_beside_by(&self, part: Part, user: &User) -> Outcome {
         // In braces is what decides about the slot.
         let id = format!("{{{}}}{}", self.system().channel(&user.id), self.mark());
-        let endpoint = self.endpoint_of(Part::WebsocketService)?;
+        let endpoint = Endpoint::http(self.address_of(part)?);
         until_accepting_one(self.system(), self.lines(), &endpoint, Some(&id))
             .await
             .map_err(|failure| Failure::broken(format!("nothing is in the way, and {failure}")))

@@ -78,6 +78,7 @@ impl Text<'_> {
                 arguments: redis.arguments,
                 environment: redis.environment,
                 ready: "tcp".to_owned(),
+                replicas: None,
                 trust: trust.as_ref(),
             })
         });
@@ -110,6 +111,7 @@ impl Text<'_> {
                 arguments: part.arguments,
                 environment: part.environment,
                 ready: part.ready,
+                replicas: part.replicas,
                 trust: trust.as_ref(),
             })
         });
@@ -123,6 +125,7 @@ impl Text<'_> {
                 arguments: part.arguments,
                 environment: part.environment,
                 ready: part.ready,
+                replicas: part.replicas,
                 trust: trust.as_ref(),
             })
         });

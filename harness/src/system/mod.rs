@@ -9,6 +9,7 @@
 //! - `containers`: parts in containers, through testcontainers
 //! - `engine`: what is asked of the container engine itself: images, networks, remains
 //! - `processes`: parts as child processes
+//! - `replicas`: several of a service, behind a balancer
 //! - `children`: child processes that do not outlive this one
 //! - `chromium`: a headless browser as one of them
 //! - `binaries`: the services' programs, built by cargo
@@ -36,6 +37,7 @@ mod processes;
 mod programs;
 mod redis_package;
 mod redis_server;
+mod replicas;
 mod run;
 mod stock;
 mod usage;
@@ -68,6 +70,7 @@ pub use part::{EXIT_DEADLINE, Exit, Part};
 use plan::{Plan, RedisPlan};
 pub use programs::{ORIGIN, Settings, Topology};
 pub use redis_server::{RedisServer, StoppedRedis};
+use replicas::balancer;
 pub use run::Run;
 pub use stock::Stock;
 pub use usage::Usage;
@@ -118,6 +121,8 @@ pub struct System {
     log: Log,
     parts: tokio::sync::Mutex<Option<Parts>>,
     redis_proxy: Option<Arc<Proxy>>,
+    /// What stands before a service that there are several of: it goes with the system.
+    _balancers: [Option<Proxy>; 2],
     ensemble: Option<Arc<Ensemble>>,
     /// Whether backend services publish with `SPUBLISH`.
     pub(crate) sharded: bool,
@@ -179,9 +184,15 @@ impl System {
         if let (Some(proxy), Some(redis)) = (proxy, plan.address(Part::Redis)) {
             proxy.forward_to([redis]);
         }
+        let websocket_balancer = balancer(&plan, Part::WebsocketService).await?;
+        let gateway_balancer = balancer(&plan, Part::ApiGateway).await?;
+        let reached = |single: &Option<Endpoint>, balancer: &Option<Proxy>| match balancer {
+            Some(balancer) => Some(Endpoint::loopback(balancer.port())),
+            None => single.clone(),
+        };
         let system = Self {
-            websocket: plan.websocket.clone(),
-            gateway: plan.gateway.clone(),
+            websocket: reached(&plan.websocket, &websocket_balancer),
+            gateway: reached(&plan.gateway, &gateway_balancer),
             standins,
             issuer,
             redis_password,
@@ -193,6 +204,7 @@ impl System {
             parts: tokio::sync::Mutex::new(Some(Parts::start(stock, plan, &log).await?)),
             log,
             redis_proxy,
+            _balancers: [websocket_balancer, gateway_balancer],
             ensemble,
             sharded: settings.is_sharded() || profile.sharded,
         };
@@ -240,7 +252,9 @@ impl System {
         let endpoint = match part {
             Part::WebsocketService => self.websocket.clone(),
             Part::ApiGateway => self.gateway.clone(),
-            Part::SecondWebsocketService => self.address(part).ok().map(Endpoint::http),
+            Part::SecondWebsocketService | Part::WebsocketReplica(_) | Part::GatewayReplica(_) => {
+                self.address(part).ok().map(Endpoint::http)
+            }
             Part::Redis | Part::SecondRedis => None,
         };
         let words = || format!("{part} is not in the profile: the scenario should say its needs");
@@ -258,14 +272,19 @@ impl System {
 
     /// Whether the harness starts `part`: one of somebody else's runs already.
     pub fn starts(&self, part: Part) -> bool {
-        let service = match part {
+        self.service(part)
+            .is_some_and(|service| service.url().is_none())
+    }
+
+    /// What the profile says of `part`.
+    fn service(&self, part: Part) -> Option<&Service> {
+        match part {
             Part::Redis | Part::SecondRedis => self.profile.redis.as_ref(),
-            Part::WebsocketService | Part::SecondWebsocketService => {
+            Part::WebsocketService | Part::SecondWebsocketService | Part::WebsocketReplica(_) => {
                 self.profile.websocket.as_ref()
             }
-            Part::ApiGateway => self.profile.gateway.as_ref(),
-        };
-        service.is_some_and(|service| service.url().is_none())
+            Part::ApiGateway | Part::GatewayReplica(_) => self.profile.gateway.as_ref(),
+        }
     }
 
     /// The channel that backend services publish to for the user with this id (contract, Backplane).
@@ -310,11 +329,8 @@ impl System {
 
     /// Waits until `part`, which has just been started, answers, whatever it says.
     pub(crate) async fn until_answering(&self, part: Part) -> Result<(), String> {
-        let service = match part {
-            Part::ApiGateway => &self.profile.gateway,
-            _ => &self.profile.websocket,
-        };
-        let (Some(service), Ok(endpoint)) = (service, self.endpoint(part)) else {
+        let (Some(service), Ok(endpoint)) = (self.service(part), self.endpoint_past_balancer(part))
+        else {
             return Err(format!("there is no {part}"));
         };
         let http = Http::new()?;
@@ -337,12 +353,11 @@ impl System {
 
     async fn until_ready(mut self) -> Result<Self, StartError> {
         let deadline = Instant::now() + START_DEADLINE;
-        let (websocket, gateway) = (&self.profile.websocket, &self.profile.gateway);
         let readiness = match Http::new() {
             Ok(http) => tokio::join!(
-                self.until_usable(Part::WebsocketService, websocket, &http, deadline),
+                self.until_all_usable(Part::WebsocketService, &http, deadline),
                 async {
-                    self.until_usable(Part::ApiGateway, gateway, &http, deadline)
+                    self.until_all_usable(Part::ApiGateway, &http, deadline)
                         .await?;
                     self.until_token_taken(&http).await
                 },
@@ -389,11 +404,11 @@ impl System {
     async fn until_usable(
         &self,
         part: Part,
-        service: &Option<Service>,
         http: &Http,
         deadline: Instant,
     ) -> Result<(), StartError> {
-        let (Some(service), Ok(endpoint)) = (service, self.endpoint(part)) else {
+        let (Some(service), Ok(endpoint)) = (self.service(part), self.endpoint_past_balancer(part))
+        else {
             return Ok(());
         };
         loop {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::{MappedMutexGuard, MutexGuard};
 use tokio::time::{Instant, sleep};
 
@@ -29,7 +31,33 @@ pub enum Part {
     SecondWebsocketService,
     /// A Redis that a scenario starts besides.
     SecondRedis,
+    /// Another of the websocket services that are one behind a balancer, which a scenario's settings or the profile ask for: the
+    /// second is number 2.
+    WebsocketReplica(u8),
+    /// Another of the gateways that are one behind a balancer.
+    GatewayReplica(u8),
 }
+
+const WEBSOCKET_REPLICAS: [&str; 8] = [
+    "websocket-service-2",
+    "websocket-service-3",
+    "websocket-service-4",
+    "websocket-service-5",
+    "websocket-service-6",
+    "websocket-service-7",
+    "websocket-service-8",
+    "websocket-service-9",
+];
+const GATEWAY_REPLICAS: [&str; 8] = [
+    "api-gateway-2",
+    "api-gateway-3",
+    "api-gateway-4",
+    "api-gateway-5",
+    "api-gateway-6",
+    "api-gateway-7",
+    "api-gateway-8",
+    "api-gateway-9",
+];
 
 /// How a part ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +84,34 @@ impl Part {
             Self::ApiGateway => "api-gateway",
             Self::SecondWebsocketService => "second-websocket-service",
             Self::SecondRedis => "second-redis",
+            Self::WebsocketReplica(number) => replica(number, &WEBSOCKET_REPLICAS),
+            Self::GatewayReplica(number) => replica(number, &GATEWAY_REPLICAS),
         }
     }
+
+    /// The others of `replicas` that are one behind a balancer.
+    pub(super) fn others(self, replicas: u8) -> impl Iterator<Item = Self> {
+        let other = match self {
+            Self::ApiGateway => Self::GatewayReplica,
+            _ => Self::WebsocketReplica,
+        };
+        (2..=replicas).map(other)
+    }
+
+    /// Whether it is `first`, or another of those that are one with it.
+    pub(super) fn is_one_of(self, first: Self) -> bool {
+        match (first, self) {
+            (Self::WebsocketService, Self::WebsocketReplica(_)) => true,
+            (Self::ApiGateway, Self::GatewayReplica(_)) => true,
+            _ => self == first,
+        }
+    }
+}
+
+/// The name of the replica with this number.
+fn replica(number: u8, names: &[&'static str; 8]) -> &'static str {
+    // A profile has at most nine, and the first is called by its service's name.
+    names[usize::from(number.clamp(2, 9) - 2)]
 }
 
 impl fmt::Display for Part {
@@ -130,11 +184,14 @@ impl System {
     }
 
     /// What `part` has used so far. The error says why that is not ours to see.
-    pub async fn usage(&self, part: Part) -> Result<Usage, String> {
-        if !self.starts(part) {
-            return Err(format!("{part} is somebody else's"));
+    pub fn usage(&self, part: Part) -> BoxFuture<'_, Result<Usage, String>> {
+        async move {
+            if !self.starts(part) {
+                return Err(format!("{part} is somebody else's"));
+            }
+            self.parts().await?.usage(part).await
         }
-        self.parts().await?.usage(part).await
+        .boxed()
     }
 
     /// What is known to be in the way of `part`, and the last lines that it printed: for a system that does not come up.

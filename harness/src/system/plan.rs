@@ -129,16 +129,29 @@ impl Plan {
             Ok(Some(program))
         };
         let websocket = |part| program(part, &profile.websocket, &settings.websocket);
+        let gateway = |part| program(part, &profile.gateway, &settings.gateway);
+        let mut replicas = Vec::new();
+        let many = settings.replicas(Part::WebsocketService, &profile.websocket);
+        for part in Part::WebsocketService.others(many) {
+            replicas.extend(websocket(part)?);
+        }
+        let many = settings.replicas(Part::ApiGateway, &profile.gateway);
+        for part in Part::ApiGateway.others(many) {
+            replicas.extend(gateway(part)?);
+        }
         let second_websocket = websocket(Part::SecondWebsocketService)?;
         let websocket = websocket(Part::WebsocketService)?;
-        let gateway = program(Part::ApiGateway, &profile.gateway, &settings.gateway)?;
+        let gateway = gateway(Part::ApiGateway)?;
+        let reached_websocket = endpoint(profile.websocket.as_ref(), websocket.as_ref());
+        let reached_gateway = endpoint(profile.gateway.as_ref(), gateway.as_ref());
+        let programs = [redis, websocket, gateway].into_iter().flatten();
         Ok(Self {
             run,
             spare_redis: spare_redis.as_ref().map(started),
             redis: reached,
-            websocket: endpoint(profile.websocket.as_ref(), websocket.as_ref()),
-            gateway: endpoint(profile.gateway.as_ref(), gateway.as_ref()),
-            programs: [redis, websocket, gateway].into_iter().flatten().collect(),
+            websocket: reached_websocket,
+            gateway: reached_gateway,
+            programs: programs.chain(replicas).collect(),
             spares: [spare_redis, second_websocket]
                 .into_iter()
                 .flatten()
@@ -258,8 +271,8 @@ fn ports(part: Part, source: &Source, supply: &Supply) -> Result<Ports, StartErr
 fn contract_port(part: Part) -> u16 {
     match part {
         Part::Redis | Part::SecondRedis => 6379,
-        Part::WebsocketService | Part::SecondWebsocketService => 8080,
-        Part::ApiGateway => 4001,
+        Part::WebsocketService | Part::SecondWebsocketService | Part::WebsocketReplica(_) => 8080,
+        Part::ApiGateway | Part::GatewayReplica(_) => 4001,
     }
 }
 

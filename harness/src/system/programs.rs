@@ -13,6 +13,19 @@ pub struct Settings {
     redis_behind_proxy: bool,
     topology: Option<Topology>,
     sharded: bool,
+    replicas: Replicas,
+}
+
+/// How many of each service are started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Replicas {
+    /// One: what is done to it is seen of it.
+    #[default]
+    One,
+    /// As many as the profile says.
+    OfProfile,
+    /// So many websocket services, and one gateway.
+    Websocket(u8),
 }
 
 /// How Redis is set up where it is more than one server.
@@ -113,6 +126,18 @@ impl Settings {
         self.websocket("WEBSOCKET_SHARDED_PUBSUB", "true")
     }
 
+    /// Starts as many of each service as the profile says, behind a balancer. Without it there is one of each.
+    pub fn replicated(mut self) -> Self {
+        self.replicas = Replicas::OfProfile;
+        self
+    }
+
+    /// Starts so many websocket services, at most 9, behind a balancer that goes on leading to one that is killed.
+    pub fn websocket_services(mut self, replicas: u8) -> Self {
+        self.replicas = Replicas::Websocket(replicas);
+        self
+    }
+
     /// How Redis is set up, where it is more than one server.
     pub fn topology(&self) -> Option<Topology> {
         self.topology
@@ -127,6 +152,15 @@ impl Settings {
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         let set = self.websocket.iter().chain(&self.gateway);
         set.map(|(name, _)| name.as_str())
+    }
+
+    /// How many of `part` are started, which is `service` in the profile.
+    pub(super) fn replicas(&self, part: Part, service: &Option<Service>) -> u8 {
+        match (self.replicas, service, part) {
+            (Replicas::OfProfile, Some(service), _) => service.replicas,
+            (Replicas::Websocket(replicas), _, Part::WebsocketService) => replicas,
+            _ => 1,
+        }
     }
 
     pub(super) fn is_redis_behind_proxy(&self) -> bool {

@@ -133,8 +133,10 @@ impl Stock {
     pub(super) fn supply(&self, part: Part) -> Option<&Supply> {
         match part {
             Part::Redis | Part::SecondRedis => self.redis.as_ref(),
-            Part::WebsocketService | Part::SecondWebsocketService => self.websocket.as_ref(),
-            Part::ApiGateway => self.gateway.as_ref(),
+            Part::WebsocketService | Part::SecondWebsocketService | Part::WebsocketReplica(_) => {
+                self.websocket.as_ref()
+            }
+            Part::ApiGateway | Part::GatewayReplica(_) => self.gateway.as_ref(),
         }
     }
 }
@@ -204,14 +206,16 @@ impl Workshop<'_> {
         let build = || binaries::build(self.profile.optimized, self.say);
         let path = match part {
             Part::Redis | Part::SecondRedis => return redis_package::provide(self.say).await,
-            Part::WebsocketService | Part::SecondWebsocketService => {
+            Part::WebsocketService | Part::SecondWebsocketService | Part::WebsocketReplica(_) => {
                 &self
                     .binaries
                     .get_or_try_init(build)
                     .await?
                     .websocket_service
             }
-            Part::ApiGateway => &self.binaries.get_or_try_init(build).await?.api_gateway,
+            Part::ApiGateway | Part::GatewayReplica(_) => {
+                &self.binaries.get_or_try_init(build).await?.api_gateway
+            }
         };
         Ok(OwnProgram {
             path: path.clone(),

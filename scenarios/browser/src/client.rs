@@ -46,7 +46,8 @@ pub fn scenarios() -> Vec<Scenario> {
             "the guide's client gives up with the reason when 4000 tells it that there are too many connections",
             |stage| in_a_page(stage, one_too_many),
         )
-        .proves(["connections.limit-per-user", "close.reason-is-json"]),
+        .proves(["connections.limit-per-user", "close.reason-is-json"])
+        .needs([Capability::Limit]),
         Scenario::new(
             "browser/client/token-expires",
             "the guide's client comes back with a new token when 1008 tells it that its own has expired",

@@ -29,7 +29,8 @@ pub fn scenarios() -> Vec<Scenario> {
             "a sixth connection of one user is closed with 4000, the other five are untouched",
             |stage| Box::pin(sixth_refused(stage)),
         )
-        .proves(["connections.limit-per-user", "close.reason-is-json"]),
+        .proves(["connections.limit-per-user", "close.reason-is-json"])
+        .needs([Capability::Limit]),
         scenario(
             "slot-freed",
             "a connection that closes makes room for the next",
@@ -66,13 +67,15 @@ pub fn scenarios() -> Vec<Scenario> {
             "a connection that is reset makes room for the next",
             |stage| Box::pin(gone_without_a_close(stage, Gone::Reset)),
         )
-        .proves(["connections.slot-freed"]),
+        .proves(["connections.slot-freed"])
+        .needs([Capability::Limit]),
         scenario(
             "end-of-stream-frees",
             "a connection whose stream ends without a close frame makes room for the next",
             |stage| Box::pin(gone_without_a_close(stage, Gone::EndOfStream)),
         )
-        .proves(["connections.slot-freed"]),
+        .proves(["connections.slot-freed"])
+        .needs([Capability::Limit]),
         scenario(
             "limit-per-user",
             "one user's connections do not count for another",

@@ -5,10 +5,16 @@ use harness::client::Client;
 use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario};
 use harness::stage::{Stage, Traffic, User};
-use harness::system::{Settings, Topology};
+use harness::system::{Part, Settings, Topology};
 
 /// How many messages a client has when something happens to it: enough to be in the middle of them.
 const SOME: usize = 20;
+/// Three websocket services, as [`Settings::websocket_services`] starts them.
+const SERVICES: [Part; 3] = [
+    Part::WebsocketService,
+    Part::WebsocketReplica(2),
+    Part::WebsocketReplica(3),
+];
 const AWAY: &str = "backplane.away-refuses";
 const RESUMES: &str = "backplane.resumes";
 
@@ -56,6 +62,13 @@ pub fn scenarios() -> Vec<Scenario> {
         )
         .proves(["backplane.loss-closes", "backplane.resumes"])
         .on_own_system(cluster()),
+        Scenario::new(
+            "resilience/cluster/services-and-primary-killed",
+            "with three services on a cluster a primary and a service are killed under load, and whoever misses a message is told",
+            services_and_primary_killed,
+        )
+        .proves(["service.replicas", "backplane.loss-closes", "backplane.resumes"])
+        .on_own_system(cluster().sharded().websocket_services(3)),
     ]
     .map(|scenario| scenario.needs([Capability::Websocket]))
     .into()
@@ -111,6 +124,59 @@ async fn plain(stage: Stage) -> Outcome {
         stage.connect(user).await?.expect_texts(SOME).await?;
     }
     two.traffic.stop().await?;
+    stage.settle().await
+}
+
+async fn services_and_primary_killed(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    let colleague = stage.user_elsewhere("colleague", &teacher).await?;
+    for service in SERVICES {
+        for user in [&teacher, &colleague] {
+            stage.until_served_beside_by(service, user).await?;
+        }
+    }
+    let network = stage.network("the balancer").await?;
+    network.lead_to(&SERVICES)?;
+    let (mut teachers, mut clients) = (Vec::new(), Vec::new());
+    // The balancer takes turns: each user has a connection to every service.
+    for _ in SERVICES {
+        teachers.push(stage.connect_over(&network, &teacher).await?);
+    }
+    for _ in SERVICES {
+        clients.push(stage.connect_over(&network, &colleague).await?);
+    }
+    let traffic = stage.traffic(&[&teacher, &colleague]);
+    for client in teachers.iter().chain(&clients) {
+        client.expect_texts(SOME).await?;
+    }
+
+    stage.kill_primary_of(&teacher).await?;
+    for client in teachers {
+        client.expect_close(1011, "SERVICE_UNAVAILABLE").await?;
+    }
+    let [first, killed, last] = SERVICES;
+    network.lead_to(&[first, last])?;
+    stage.kill(killed).await?;
+    clients.remove(1).expect_loss().await?;
+    for service in [first, last] {
+        stage
+            .until_served_beside_by(service, &teacher)
+            .await
+            .breaks(RESUMES)?;
+    }
+    for user in [&teacher, &teacher, &colleague] {
+        clients.push(stage.connect_over(&network, user).await.breaks(RESUMES)?);
+    }
+    stage.start(killed).await?;
+    for user in [&teacher, &colleague] {
+        stage.until_served_beside_by(killed, user).await?;
+    }
+    network.lead_to(&[killed])?;
+    clients.push(stage.connect_over(&network, &teacher).await?);
+    for client in &clients {
+        client.expect_texts(SOME).await?;
+    }
+    traffic.stop().await?;
     stage.settle().await
 }
 

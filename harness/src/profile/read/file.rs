@@ -1,7 +1,7 @@
 //! The file as it is written: its sections, their keys, and what is said by a key that is missing.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU8, NonZeroU16};
 
 use serde::Deserialize;
 
@@ -46,6 +46,7 @@ pub struct Websocket {
     pub environment: BTreeMap<String, String>,
     #[serde(default = "healthz")]
     pub ready: String,
+    pub replicas: Option<NonZeroU8>,
     #[serde(default = "ws")]
     pub path: String,
     #[serde(default)]
@@ -64,6 +65,7 @@ pub struct Gateway {
     pub environment: BTreeMap<String, String>,
     #[serde(default = "healthz")]
     pub ready: String,
+    pub replicas: Option<NonZeroU8>,
     #[serde(default = "ws_v1_status")]
     pub legacy_path: String,
     pub error: Option<GatewayError>,

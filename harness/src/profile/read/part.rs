@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU8, NonZeroU16};
 use std::path::Path;
 
 use super::super::{Image, Ready, Service, Source, template};
@@ -22,6 +22,7 @@ pub struct Part<'a> {
     pub arguments: Option<Vec<String>>,
     pub environment: BTreeMap<String, String>,
     pub ready: String,
+    pub replicas: Option<NonZeroU8>,
     pub trust: Option<&'a Trust>,
 }
 
@@ -41,6 +42,17 @@ impl Text<'_> {
                 }
             }
         }
+        let replicas = match part.replicas.map_or(1, NonZeroU8::get) {
+            2.. if part.url.is_some() => {
+                let problem = "what is at a url is as many as it is: leave it out";
+                return Err(self.wrong(section, "replicas", problem));
+            }
+            many @ 10.. => {
+                let problem = format!("at most 9 are started on one machine; it is {many}");
+                return Err(self.wrong(section, "replicas", problem));
+            }
+            replicas => replicas,
+        };
         let source = match (part.url, part.command, part.image) {
             (None, None, None) => Source::Own,
             (Some(_), None, None) if !part.environment.is_empty() => {
@@ -91,6 +103,7 @@ impl Text<'_> {
             source,
             environment: part.environment,
             ready,
+            replicas,
         })
     }
 

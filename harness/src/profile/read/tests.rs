@@ -21,7 +21,7 @@ fn wrong(text: &str) -> String {
 #[case::unknown_key(
     "[redis]\n[gateway]\nreddy = \"tcp\"",
     "p.toml:3: unknown field `reddy`, expected one of `url`, `command`, `image`, `port`, `arguments`, \
-     `environment`, `ready`, `legacy_path`, `error`; did you mean `ready`?"
+     `environment`, `ready`, `replicas`, `legacy_path`, `error`; did you mean `ready`?"
 )]
 #[case::another_type(
     "[websocket]\ncommand = \"run\"",
@@ -29,8 +29,8 @@ fn wrong(text: &str) -> String {
 )]
 #[case::unknown_lack(
     "lacks = [\"fault\"]\n[websocket]",
-    "p.toml:1: unknown variant `fault`, expected one of `faults`, `settings`, `logs`, `counts`, `origin`; \
-     did you mean `faults`?"
+    "p.toml:1: unknown variant `fault`, expected one of `faults`, `settings`, `logs`, `counts`, `limit`, \
+     `origin`; did you mean `faults`?"
 )]
 #[case::nothing_to_verify(
     "[redis]",
@@ -100,6 +100,18 @@ fn wrong(text: &str) -> String {
 #[case::environment_at_a_url(
     "[redis]\nurl = \"redis://h\"\nenvironment.X = \"y\"\n[websocket]",
     "p.toml:3: [redis] environment: a part at a url is not started here, so it gets no environment: leave it out"
+)]
+#[case::replicas_at_a_url(
+    "[redis]\nurl = \"redis://h\"\n[websocket]\nurl = \"ws://h\"\nreplicas = 2",
+    "p.toml:5: [websocket] replicas: what is at a url is as many as it is: leave it out"
+)]
+#[case::no_replica(
+    "[websocket]\nreplicas = 0",
+    "p.toml:2: invalid value: integer `0`, expected a nonzero u8"
+)]
+#[case::too_many_replicas(
+    "[gateway]\nreplicas = 10",
+    "p.toml:2: [gateway] replicas: at most 9 are started on one machine; it is 10"
 )]
 #[case::whose_redis(
     "[websocket]\nurl = \"ws://h\"",

@@ -20,7 +20,8 @@ const BRACES: &str = "\
 const LACKS: &str = "\
 # What your system does not have, of \"faults\" (parts may be killed and started again), \"settings\" (limits can be set by
 # the contract's environment variables), \"logs\" (standard output is the contract's log), \"counts\" (metrics and health count
-# everything: behind a balancer each of several services counts its own) and \"origin\" (it allows {origin}).
+# everything: behind a balancer each of several services counts its own), \"limit\" (a user's connections are limited, on all
+# replicas together) and \"origin\" (it allows {origin}).
 # One of the variables alone can be lacked by its name, as in lacks = [\"WEBSOCKET_PING_INTERVAL\"].
 # What needs it is skipped then, and never counted as passed.
 lacks = []
