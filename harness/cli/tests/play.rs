@@ -179,6 +179,21 @@ async fn a_frontend_gets_what_is_published_and_nothing_is_left_behind() {
     assert_eq!(answer["problems"], json!([problem]));
     assert_eq!(tab.text().await, "{ \"event\": \"clas_created\" }");
 
+    // What the report of a run gives people to copy for wscat.
+    let report = include_str!("../../src/report/page/messages.js");
+    let (_, copied) = report
+        .split_once("http://localhost:4100/api/token")
+        .unwrap();
+    let (path, _) = copied.split_once("${user}").unwrap();
+    let url = format!("{}/api/token{path}bert", play.page);
+    let token = play.http.get(url).send().await.unwrap();
+    let token = token.text().await.unwrap();
+    let copied = connect_async(format!("{}{token}", play.websocket)).await;
+    let mut copied = Tab(Box::new(copied.unwrap().0));
+    let typed = json!({"user": "bert", "message": "{}"});
+    assert_eq!(play.ask("/api/publish", typed).await.0, 200);
+    assert_eq!(copied.text().await, "{}");
+
     let unknown = json!({"user": "anna", "fixture": "clas_created"});
     let words = "no fixture is called `clas_created`; did you mean `class_created`?";
     let answer = play.ask("/api/publish", unknown).await;

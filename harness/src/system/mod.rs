@@ -184,8 +184,8 @@ impl System {
         if let (Some(proxy), Some(redis)) = (proxy, plan.address(Part::Redis)) {
             proxy.forward_to([redis]);
         }
-        let websocket_balancer = balancer(&plan, Part::WebsocketService).await?;
-        let gateway_balancer = balancer(&plan, Part::ApiGateway).await?;
+        let websocket_balancer = balancer(&plan, Part::WebsocketService, settings).await?;
+        let gateway_balancer = balancer(&plan, Part::ApiGateway, settings).await?;
         let reached = |single: &Option<Endpoint>, balancer: &Option<Proxy>| match balancer {
             Some(balancer) => Some(Endpoint::loopback(balancer.port())),
             None => single.clone(),

@@ -31,10 +31,9 @@ pub enum Part {
     SecondWebsocketService,
     /// A Redis that a scenario starts besides.
     SecondRedis,
-    /// Another of the websocket services that are one behind a balancer, which a scenario's settings or the profile ask for: the
-    /// second is number 2.
+    /// Another of several websocket services, which a scenario's settings or the profile ask for: the second is number 2.
     WebsocketReplica(u8),
-    /// Another of the gateways that are one behind a balancer.
+    /// Another of several gateways, which the profile asks for.
     GatewayReplica(u8),
 }
 

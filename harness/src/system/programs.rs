@@ -132,7 +132,7 @@ impl Settings {
         self
     }
 
-    /// Starts so many websocket services, at most 9, behind a balancer that goes on leading to one that is killed.
+    /// Starts so many websocket services, at most 9, without a balancer: a scenario leads its clients to them.
     pub fn websocket_services(mut self, replicas: u8) -> Self {
         self.replicas = Replicas::Websocket(replicas);
         self
@@ -161,6 +161,11 @@ impl Settings {
             (Replicas::Websocket(replicas), _, Part::WebsocketService) => replicas,
             _ => 1,
         }
+    }
+
+    /// Whether what there are several of is behind a balancer.
+    pub(super) fn is_balanced(&self) -> bool {
+        self.replicas == Replicas::OfProfile
     }
 
     pub(super) fn is_redis_behind_proxy(&self) -> bool {

@@ -5,20 +5,25 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tokio::time::Instant;
 
 use super::plan::Plan;
-use super::{Part, StartError, System};
+use super::{Part, Settings, StartError, System};
 use crate::endpoint::Endpoint;
 use crate::http::Http;
 use crate::proxy::Proxy;
 use crate::scenario::Outcome;
 
-/// What takes the connections to `part` and leads each to the next of several; none where `plan` has only one.
-pub(super) async fn balancer(plan: &Plan, part: Part) -> Result<Option<Proxy>, StartError> {
+/// What takes the connections to `part` and leads each to the next of several; none where `plan` has only one, or
+/// `settings` ask for none.
+pub(super) async fn balancer(
+    plan: &Plan,
+    part: Part,
+    settings: &Settings,
+) -> Result<Option<Proxy>, StartError> {
     let addresses = plan.addresses();
     let found: Vec<SocketAddr> = (addresses.iter())
         .filter(|(other, _)| other.is_one_of(part))
         .map(|(_, address)| *address)
         .collect();
-    if found.len() < 2 {
+    if found.len() < 2 || !settings.is_balanced() {
         return Ok(None);
     }
     let started = Proxy::start(Ipv4Addr::LOCALHOST.into()).await;

@@ -87,6 +87,7 @@ fn router(playground: &Arc<Playground>) -> Router {
         .route("/api/setup", get(setup))
         .route("/api/state", get(state))
         .route("/api/token", get(token))
+        .route("/api/token.txt", get(token_alone))
         // All of these need a content type that no other site's form can send.
         .route("/api/publish", post(publish))
         .route("/api/redis", post(redis))
@@ -108,9 +109,17 @@ async fn token(
     State(playground): Shared,
     Query(wanted): Query<TokenOf>,
 ) -> Result<Json<Value>, Refused> {
-    some_user(&wanted.user)?;
-    let token = playground.token(&wanted.user, wanted.kind);
+    let token = token_alone(State(playground), Query(wanted)).await?;
     Ok(Json(json!({"token": token})))
+}
+
+/// For a shell, which reads no JSON.
+async fn token_alone(
+    State(playground): Shared,
+    Query(wanted): Query<TokenOf>,
+) -> Result<String, Refused> {
+    some_user(&wanted.user)?;
+    Ok(playground.token(&wanted.user, wanted.kind))
 }
 
 async fn publish(

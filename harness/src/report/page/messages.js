@@ -36,7 +36,7 @@ const FORMS = {
   fixture: ({ message, title }) => `${JSON.stringify({ title, message }, null, 2)}\n`,
   wscat: ({ message, user }) =>
     `# with ${data.program} play running: the first terminal is the client, the second the backend\n`
-    + `wscat --connect "ws://localhost:8080/ws?token=$(curl --silent 'http://localhost:4100/api/token?user=${user}')"\n`
+    + `wscat --connect "ws://localhost:8080/ws?token=$(curl --silent 'http://localhost:4100/api/token.txt?user=${user}')"\n`
     + `curl http://localhost:4100/api/publish --json ${shell(JSON.stringify({ user, message: JSON.stringify(message) }))}\n`,
   JavaScript: ({ message }) =>
     'const socket = new WebSocket(`ws://localhost:8080/ws?token=${token}`);\n'
