@@ -406,7 +406,9 @@ pub(crate) async fn until_accepting_one(
                 // But among several servers, the one to publish at may have to be found yet.
                 let nowhere =
                     system.has_several_servers() && matches!(settled, Err(Failure::System(_)));
-                match (client.close_code(), client.lost()) {
+                // First whether it is lost: a close that comes in between then counts as one.
+                let lost_by = client.lost();
+                match (client.close_code(), lost_by) {
                     (Some(UNAVAILABLE), _) => Ok(false),
                     (None, None) if nowhere => Ok(false),
                     (_, Some(words)) => Err(lost(&client, &words)),

@@ -68,7 +68,7 @@ pub struct Played {
 pub enum Role {
     /// The system that is measured.
     System,
-    /// The one that it is compared with.
+    /// One that it is compared with.
     Compared,
     /// A bare Redis subscriber.
     Direct,
@@ -104,8 +104,10 @@ pub struct Measured {
 pub struct Ratio {
     /// The figure's name.
     pub metric: &'static str,
-    /// The other target.
+    /// What the other target is.
     pub beside: Role,
+    /// Its name.
+    pub name: String,
     /// The median of the rounds' ratios.
     pub value: f64,
 }
@@ -132,6 +134,7 @@ impl Played {
                     Some(Ratio {
                         metric: metric.name(),
                         beside: other.role,
+                        name: other.name.clone(),
                         value: ratio(metric, system, other)?,
                     })
                 })

@@ -23,8 +23,8 @@ use super::workload::{Pace, Workload};
 pub struct Program {
     /// The system that is measured.
     pub system: Profile,
-    /// The one that it is compared with, by turns.
-    pub other: Option<Profile>,
+    /// Those that it is compared with, by turns.
+    pub others: Vec<Profile>,
     /// Where the suite's own parts run; where the profile says, if none is chosen.
     pub runtime: Option<Runtime>,
     /// One after the other.
@@ -71,7 +71,7 @@ async fn play_all(
     let measured_at = jiff::Timestamp::now().round(jiff::Unit::Second);
     let measured_at = measured_at.map_or(String::new(), |time| time.to_string());
     let mut profiles = vec![(program.system, Role::System)];
-    profiles.extend(program.other.map(|other| (other, Role::Compared)));
+    profiles.extend((program.others.into_iter()).map(|other| (other, Role::Compared)));
     let mut theatres = Vec::new();
     let played = async {
         for (profile, role) in profiles {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use harness::profile::Profile;
 use harness::system::{Runtime, StartError};
 use load::live::{self, Live};
 use load::report::{Report, Role};
@@ -45,9 +46,9 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     system: Option<PathBuf>,
 
-    /// Another one, which has its turns in the same run
+    /// Another one, which has its turns in the same run; any number of them
     #[arg(long, value_name = "FILE")]
-    compare: Option<PathBuf>,
+    compare: Vec<PathBuf>,
 
     /// Where a system's own parts run: containers, or processes [default: containers where an engine answers]
     /// [env: HARNESS_RUNTIME]
@@ -154,10 +155,10 @@ pub fn run(arguments: &Arguments) -> Status {
 
 fn program(arguments: &Arguments) -> Result<Program, String> {
     let system = profile(arguments.system.as_deref())?;
-    let other = arguments.compare.as_deref();
-    let other = other.map(|file| profile(Some(file))).transpose()?;
+    let others = arguments.compare.iter().map(|file| profile(Some(file)));
+    let others: Vec<Profile> = others.collect::<Result<_, _>>()?;
     let chosen = runtime(arguments.runtime)?;
-    for profile in [Some(&system), other.as_ref()].into_iter().flatten() {
+    for profile in std::iter::once(&system).chain(&others) {
         if let Some(reason) = chosen.and_then(|runtime| profile.refuses(runtime)) {
             return Err(reason);
         }
@@ -179,7 +180,7 @@ fn program(arguments: &Arguments) -> Result<Program, String> {
         }
         for role in thresholds.baselines() {
             let (there, option) = match role {
-                Role::Compared => (other.is_some(), "--compare FILE"),
+                Role::Compared => (others.len() == 1, "one --compare FILE"),
                 _ => (baselines.contains(&role), "--baseline"),
             };
             if !there {
@@ -192,7 +193,7 @@ fn program(arguments: &Arguments) -> Result<Program, String> {
     }
     Ok(Program {
         system,
-        other,
+        others,
         runtime: chosen,
         workloads,
         baselines,

@@ -43,7 +43,7 @@ async fn play(deed: Deed, workload: Workload, thresholds: Option<&str>) -> Repor
     std::fs::write(&file, text).unwrap();
     let program = Program {
         system: Profile::of_file(&file).unwrap(),
-        other: None,
+        others: Vec::new(),
         runtime: Some(Runtime::Processes),
         workloads: vec![workload],
         baselines: vec![Role::Direct, Role::RawRelay],
