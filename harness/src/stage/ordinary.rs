@@ -33,8 +33,10 @@ impl Stage {
             self.connect(user).await?;
         }
         for number in 1..=MESSAGES {
-            let text = format!(r#"{{"event":"ordinary","data":{{"number":{number}}}}}"#);
             for user in [&teacher, &colleague] {
+                // No two alike: of one that comes twice it is known whose it was.
+                let data = format!(r#"{{"number":{number},"for":"{}"}}"#, user.name);
+                let text = format!(r#"{{"event":"ordinary","data":{data}}}"#);
                 self.publish_bytes(user, "ordinary", text.as_bytes())
                     .await?;
             }
