@@ -78,7 +78,9 @@ fn what_cannot_be_imported_is_told_in_one_line_with_status_3(
 
 #[test]
 fn containers_without_an_engine_are_no_system() {
-    let output = notifications(&["verify", "--runtime", "containers"]);
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().to_str().unwrap();
+    let output = notifications(&["verify", "--runtime", "containers", "--report", report]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("no container engine answers"), "{said}");
     assert_eq!(output.status.code(), Some(2));
