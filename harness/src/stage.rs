@@ -37,7 +37,7 @@ use crate::error_shape::ErrorShape;
 use crate::fixture::Message;
 use crate::flow::{Actor, Entry, Flow, Frame, Recorder};
 use crate::http::Http;
-use crate::ledger::{Ledger, Telling};
+use crate::ledger::{Ledger, Telling, is_fence};
 use crate::proxy::Proxy;
 use crate::redaction::Redactor;
 use crate::saboteur::{Between, Saboteur};
@@ -445,8 +445,7 @@ fn new_mark() -> String {
 
 /// Whether `bytes` are a fence for the user with this id.
 fn fence_of(user_id: &str, bytes: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(bytes);
-    text.contains("fence") && text.contains("nonce") && text.contains(&format!("\"{user_id}\""))
+    is_fence(bytes) && String::from_utf8_lossy(bytes).contains(&format!("\"{user_id}\""))
 }
 
 impl From<&str> for Frame {
