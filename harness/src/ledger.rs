@@ -12,6 +12,8 @@ pub use account::{Account, Totals};
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use crate::breach::Breach;
 
 const ONCE: &str = "delivery.once-per-connection";
@@ -353,10 +355,26 @@ pub fn is_fence(bytes: &[u8]) -> bool {
 fn is_like(message: &Published, bytes: &[u8]) -> bool {
     /// Shorter pieces are found in anything.
     const PIECE: usize = 8;
-    let json = |bytes| serde_json::from_slice::<serde_json::Value>(bytes).ok();
+    let json = |bytes| serde_json::from_slice::<Value>(bytes).ok();
     let piece = bytes.len() >= PIECE
         && (message.bytes.starts_with(bytes) || message.bytes.ends_with(bytes));
-    piece || json(bytes).is_some_and(|value| json(&message.bytes) == Some(value))
+    let alike = || Some(means_the_same(&json(bytes)?, &json(&message.bytes)?));
+    piece || alike().unwrap_or(false)
+}
+
+/// Whether two values are the same to a program whose numbers are all of IEEE 754's double precision, like JavaScript's.
+fn means_the_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| means_the_same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            let same = |(key, a)| b.get(key).is_some_and(|b| means_the_same(a, b));
+            a.len() == b.len() && a.iter().all(same)
+        }
+        _ => a == b,
+    }
 }
 
 fn title(message: &Published) -> String {
@@ -492,6 +510,21 @@ mod tests {
             };
             assert_eq!(ledger.violations(&promise), []);
         }
+    }
+
+    #[rstest]
+    #[case::of_another_shape(r#"{"a": [1.0, 1e2, -0]}"#, r#"{"a":[1,100,0]}"#, true)]
+    #[case::past_the_precision("12345678901234567890", "12345678901234567000", true)]
+    #[case::another_number(r#"{"a":1}"#, r#"{"a":2}"#, false)]
+    #[case::more(r#"{"a":1}"#, r#"{"a":1,"b":2}"#, false)]
+    fn numbers_are_alike_as_a_script_reads_them(
+        #[case] published: &str,
+        #[case] received: &str,
+        #[case] alike: bool,
+    ) {
+        let mut ledger = Ledger::default();
+        ledger.publish("anna", "hello", published.as_bytes(), Telling::Numbered);
+        assert_eq!(is_like(&ledger.published()[0], received.as_bytes()), alike);
     }
 
     #[test]

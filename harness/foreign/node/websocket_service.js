@@ -324,7 +324,8 @@ const backplane = {
     this.inTurn(user, async () => {
       if (defect('keeps-for-later')) return;
       if (this.subscriber === null || users.has(user) || !this.subscribed.delete(user)) return;
-      await within(5000, this.subscriber.unsubscribe(this.channel(user)));
+      if (defect('pattern-subscribe')) await within(5000, this.subscriber.pUnsubscribe(this.channel(user)));
+      else await within(5000, this.subscriber.unsubscribe(this.channel(user)));
     }).catch(quiet);
   },
 
