@@ -262,18 +262,20 @@ impl Ledger {
         waits: impl Fn(usize) -> bool,
     ) -> (Breach, Option<usize>) {
         let client = promise.client;
-        let like = || self.all.iter().filter(|message| is_like(message, bytes));
         let due = |message: &&Published| {
             message.user == promise.user
                 && message.number > promise.offered
                 && waits(message.number)
         };
+        let alike = |message: &&Published| is_like(message, bytes);
+        // What is due is few: only that is read as JSON.
+        let like_one_due = || self.all.iter().filter(due).find(alike);
         // Where a fence of somebody else came, what else nobody sent here may have come the same way: of another scenario, too.
         let leaks = promise.texts.iter().any(|text| is_fence(text));
         let same = self.all.iter().rev().find(|message| message.bytes == bytes);
         // One that comes again may be another one, which has not come and was made like it.
         if let Some(message) = same
-            && (message.user != promise.user || like().find(due).is_none())
+            && (message.user != promise.user || like_one_due().is_none())
         {
             let title = title(message);
             let breach = if message.user != promise.user {
@@ -306,7 +308,7 @@ impl Ledger {
             let words = format!("{client} received a fence that was published to somebody else");
             return (Breach::of(words, [OWN]).at(client, None), None);
         }
-        if let Some(message) = like().find(due).or_else(|| like().next()) {
+        if let Some(message) = like_one_due().or_else(|| self.all.iter().find(alike)) {
             let words = format!(
                 "{client} received {} with other bytes, from byte {} on: published {}, received {}",
                 title(message),
