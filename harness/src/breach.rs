@@ -10,6 +10,8 @@ pub struct Breach {
     words: String,
     /// From the most particular to the general one; none where only the scenario knows.
     promises: Vec<&'static str>,
+    /// Another promise that explains it as well, if anything else shows it broken.
+    unless: Option<&'static str>,
     /// The client that noticed, where it is about one connection.
     client: Option<String>,
     /// The number of the message, where it is about one.
@@ -27,6 +29,7 @@ impl Breach {
         Self {
             words: words.into(),
             promises: promises.into_iter().collect(),
+            unless: None,
             client: None,
             message: None,
         }
@@ -38,6 +41,28 @@ impl Breach {
             client: Some(client.to_owned()),
             message,
             ..self
+        }
+    }
+
+    /// The same; where something else in the run shows `other` to be broken, and `possible`, it breaks that one instead.
+    pub fn unless(self, other: &'static str, possible: bool) -> Self {
+        Self {
+            unless: possible.then_some(other),
+            ..self
+        }
+    }
+
+    /// Whether it may break another promise, which something else has to show.
+    pub fn is_doubtful(&self) -> bool {
+        self.unless.is_some()
+    }
+
+    /// Decides what it breaks, with what the whole run has shown to be `broken`.
+    pub fn decide(&mut self, broken: impl Fn(&str) -> bool) {
+        if let Some(other) = self.unless.take()
+            && broken(other)
+        {
+            self.promises = vec![other];
         }
     }
 

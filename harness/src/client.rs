@@ -77,6 +77,8 @@ pub(crate) struct Counts {
 struct State {
     texts: Vec<Vec<u8>>,
     fences: Vec<Vec<u8>>,
+    /// Whether what was published first did not come, and something later did.
+    late: bool,
     pings: usize,
     binaries: Vec<Vec<u8>>,
     close: Option<Option<(u16, String)>>,
@@ -162,6 +164,27 @@ impl Client {
         self.0.seen.lock().binaries.clone()
     }
 
+    /// Whether nothing has come so far.
+    pub(crate) fn has_nothing(&self) -> bool {
+        let state = self.0.seen.lock();
+        state.fences.is_empty() && state.texts.is_empty() && state.binaries.is_empty()
+    }
+
+    /// Whether of the fences that hold `needle` only those came that were published `again`. It is remembered.
+    pub(crate) fn came_late(&self, needle: &str, again: &str) -> bool {
+        let mut state = self.0.seen.lock();
+        let all = state.fences.iter().chain(&state.binaries);
+        let mut fences = all.filter(|text| find(text, needle.as_bytes())).peekable();
+        let late = fences.peek().is_some() && fences.all(|text| find(text, again.as_bytes()));
+        state.late |= late;
+        late
+    }
+
+    /// Whether what was published first after the `101` did not come, and something later did.
+    pub(crate) fn is_late(&self) -> bool {
+        self.0.seen.lock().late
+    }
+
     /// The texts and binary messages sent so far.
     pub fn sent(&self) -> Vec<Vec<u8>> {
         let entries = self.0.recorder.entries().into_iter();
@@ -240,7 +263,8 @@ impl Client {
         let holds = |text: &Vec<u8>| find(text, needle.as_bytes());
         let arrived = || self.0.seen.counts.arrived.load(Ordering::SeqCst);
         self.until_arrived(arrived, |state| {
-            if state.fences.iter().any(holds) {
+            // One in a binary message is against the contract, which the ledger says, and has come all the same.
+            if state.fences.iter().chain(&state.binaries).any(holds) {
                 return Some(Ok(()));
             }
             let words = state.ended.as_ref()?;
@@ -379,15 +403,6 @@ impl Client {
         let words = format!("is pinged {count} times, and answers");
         self.0.recorder.push(Entry::Note(words));
         Ok(())
-    }
-
-    /// Waits for a pong with this payload, or for the server's close; says whether the pong came.
-    pub(crate) async fn is_served(&self, payload: &[u8]) -> bool {
-        let served = self.until(|state| {
-            let there = state.pongs.iter().any(|pong| pong == payload);
-            (there || state.ended.is_some() || state.close.is_some()).then_some(there)
-        });
-        served.await == Some(true)
     }
 
     /// Waits for the refusal of a bad token: 1008 at once, before which nothing else is sent. Returns the reason.
@@ -553,6 +568,7 @@ impl Seen {
                 }
             }
             Message::Binary(bytes) => {
+                self.counts.arrived.fetch_add(1, Ordering::SeqCst);
                 recorder.push(Entry::Received(Frame::Binary(bytes.to_vec())));
                 state.binaries.push(bytes.to_vec());
             }

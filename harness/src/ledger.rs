@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::breach::Breach;
+use crate::channels::Channels;
 
 const ONCE: &str = "delivery.once-per-connection";
 const EVERY: &str = "delivery.every-connection";
@@ -83,6 +84,14 @@ pub struct Promise<'a> {
     pub sent: &'a [Vec<u8>],
     /// The texts that the user's other connections received.
     pub siblings: &'a [Vec<u8>],
+    /// Whether what was published first did not come, and a later fence did: it was subscribed late.
+    pub late: bool,
+    /// Whether a fence came.
+    pub fenced: bool,
+    /// Where its messages are published.
+    pub channel: &'a str,
+    /// Where all scenarios published.
+    pub(crate) channels: &'a Channels,
 }
 
 /// How a connection ended, as its client sees it.
@@ -199,7 +208,8 @@ impl Ledger {
             }
         }
         for bytes in promise.binaries {
-            let (breach, altered) = self.binary(promise, bytes);
+            let waits = |number| !arrived.contains(&number) && !misshapen.contains(&number);
+            let (breach, altered) = self.binary(promise, bytes, waits);
             found.push(breach);
             misshapen.extend(altered);
         }
@@ -244,10 +254,19 @@ impl Ledger {
         let elsewhere = |message: &&&Published| promise.siblings.contains(&message.bytes);
         let on_some_only = missing.iter().any(|message| elsewhere(&message));
         let the_first = self.promised_to(promise).next() == missing.first().copied();
+        // One that is lost may be lost in any way; several at the beginning, and none of those after them, in one.
+        let later = promise.fenced || !promise.texts.is_empty();
+        let only_the_first = missing.len() > 1
+            && later
+            && self
+                .promised_to(promise)
+                .take(missing.len())
+                .eq(missing.iter().copied());
+        let late = promise.late || only_the_first;
         let promises = [
             on_some_only.then_some(EVERY),
             the_first.then_some(FROM_101),
-            Some(ONCE),
+            (!late).then_some(ONCE),
         ];
         let breach = Breach::of(words, promises.into_iter().flatten());
         Some(breach.at(client, Some(first)))
@@ -270,8 +289,8 @@ impl Ledger {
         let alike = |message: &&Published| is_like(message, bytes);
         // What is due is few: only that is read as JSON.
         let like_one_due = || self.all.iter().filter(due).find(alike);
-        // Where a fence of somebody else came, what else nobody sent here may have come the same way: of another scenario, too.
-        let leaks = promise.texts.iter().any(|text| is_fence(text));
+        // What another scenario published may have come from there.
+        let elsewhere = promise.channels.is_elsewhere(promise.channel, bytes);
         let same = self.all.iter().rev().find(|message| message.bytes == bytes);
         // One that comes again may be another one, which has not come and was made like it.
         if let Some(message) = same
@@ -287,10 +306,10 @@ impl Ledger {
             } else if message.number <= promise.offered {
                 let words =
                     format!("{client} received {title}, which was published before it connected");
-                Breach::of(words, [NOT_KEPT])
+                Breach::of(words, [NOT_KEPT]).unless(OWN, elsewhere)
             } else {
-                let promise = if leaks { OWN } else { ONCE };
-                Breach::of(format!("{client} received {title} again"), [promise])
+                let words = format!("{client} received {title} again");
+                Breach::of(words, [ONCE]).unless(OWN, elsewhere)
             };
             return (breach.at(client, Some(message.number)), None);
         }
@@ -308,7 +327,15 @@ impl Ledger {
             let words = format!("{client} received a fence that was published to somebody else");
             return (Breach::of(words, [OWN]).at(client, None), None);
         }
-        if let Some(message) = like_one_due().or_else(|| self.all.iter().find(alike)) {
+        let like_one_due = like_one_due();
+        if like_one_due.is_none() && elsewhere {
+            let words = format!(
+                "{client} received a message that another scenario published to a user of its own: {}",
+                excerpt(&text)
+            );
+            return (Breach::of(words, [OWN]).at(client, None), None);
+        }
+        if let Some(message) = like_one_due.or_else(|| self.all.iter().find(alike)) {
             let words = format!(
                 "{client} received {} with other bytes, from byte {} on: published {}, received {}",
                 title(message),
@@ -317,9 +344,10 @@ impl Ledger {
                 excerpt(&text)
             );
             let number = Some(message.number);
-            return (Breach::of(words, [BYTES]).at(client, number), number);
+            let breach = Breach::of(words, [BYTES]).unless(OWN, elsewhere);
+            return (breach.at(client, number), number);
         }
-        if !promise.sent.is_empty() && !leaks {
+        if !promise.sent.is_empty() {
             let words = format!(
                 "{client} sent something and received {}, which this scenario did not publish",
                 excerpt(&text)
@@ -330,16 +358,29 @@ impl Ledger {
             "{client} received a message that this scenario did not publish: {}",
             excerpt(&text)
         );
-        let promise = if leaks { OWN } else { BYTES };
-        (Breach::of(words, [promise]).at(client, None), None)
+        (Breach::of(words, [BYTES]).at(client, None), None)
     }
 
-    /// What a binary message is, and the number of the message that it was meant to be.
-    fn binary(&self, promise: &Promise, bytes: &[u8]) -> (Breach, Option<usize>) {
+    /// What a binary message is, and the number of the message that it was meant to be: one that the receiver `waits` for,
+    /// where there is one.
+    fn binary(
+        &self,
+        promise: &Promise,
+        bytes: &[u8],
+        waits: impl Fn(usize) -> bool,
+    ) -> (Breach, Option<usize>) {
         let client = promise.client;
-        let published = self.all.iter().find(|m| m.bytes == bytes);
-        let what = published.map_or("something".to_owned(), title);
-        let answers = published.is_none() && !promise.sent.is_empty();
+        let same = || self.all.iter().filter(|message| message.bytes == bytes);
+        let due = same().find(|message| message.user == promise.user && waits(message.number));
+        let published = due.or_else(|| same().next());
+        let elsewhere = promise.channels.is_elsewhere(promise.channel, bytes);
+        let what = match published {
+            Some(message) => title(message),
+            None if is_fence(bytes) => "a fence".to_owned(),
+            None => "something".to_owned(),
+        };
+        let unknown = published.is_none() && !is_fence(bytes) && !elsewhere;
+        let answers = unknown && !promise.sent.is_empty();
         let words = format!("{client} received {what} as a binary message, not as a text");
         let promise = if answers { IGNORED } else { BYTES };
         let number = published.map(|message| message.number);
@@ -398,8 +439,11 @@ fn excerpt(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::LazyLock;
+
     use rstest::rstest;
+
+    use super::*;
 
     /// Published: #1 and #2 to anna, #3 to bert, #4 and #5 to anna, #4 with the bytes of #1, #5 no text.
     fn ledger() -> Ledger {
@@ -435,7 +479,16 @@ mod tests {
             binaries: &[],
             sent: &[],
             siblings: &[],
+            late: false,
+            fenced: false,
+            channel: "ws:anna",
+            channels: nobody_else(),
         }
+    }
+
+    fn nobody_else() -> &'static Channels {
+        static CHANNELS: LazyLock<Channels> = LazyLock::new(Channels::default);
+        &CHANNELS
     }
 
     fn bytes(texts: &[&str]) -> Vec<Vec<u8>> {
@@ -578,10 +631,70 @@ mod tests {
     }
 
     #[rstest]
+    #[case::unknown_here(&["2", "boo"], &[], OWN, OWN)]
+    #[case::answers_or_not(&["2", "boo"], &["ping"], OWN, OWN)]
+    #[case::twice(&["2", "2"], &[], ONCE, OWN)]
+    fn what_another_scenario_published_may_have_come_from_there(
+        #[case] texts: &[&str],
+        #[case] sent: &[&str],
+        #[case] broken: &str,
+        #[case] broken_where_others_leak: &str,
+    ) {
+        let mut ledger = ledger();
+        ledger.all.truncate(2);
+        let channels = Channels::default();
+        channels.note("ws:anna", b"2");
+        for bytes in [&b"2"[..], b"boo"] {
+            channels.note("ws:carl", bytes);
+        }
+        let (texts, sent) = (bytes(texts), bytes(sent));
+        let promise = Promise {
+            texts: &texts,
+            sent: &sent,
+            channels: &channels,
+            ..anna(1, 1, None)
+        };
+        let mut found = ledger.violations(&promise);
+        let names = |found: &[Breach]| -> Vec<_> {
+            found.iter().map(|breach| breach.promise(&[])).collect()
+        };
+        assert_eq!(names(&found), [Some(broken)]);
+        found
+            .iter_mut()
+            .for_each(|breach| breach.decide(|promise| promise == OWN));
+        assert_eq!(names(&found), [Some(broken_where_others_leak)]);
+    }
+
+    #[rstest]
+    #[case::seen_by_a_fence(Promise { late: true, ..anna(3, 3, None) }, &[], FROM_101)]
+    #[case::nothing_but_a_fence(Promise { fenced: true, ..anna(0, 0, None) }, &[], FROM_101)]
+    #[case::two_and_then_nothing_more(anna(0, 0, None), &[r#"{"a":1}"#], ONCE)]
+    #[case::nothing(anna(0, 0, None), &[], ONCE)]
+    #[case::one(Promise { fenced: true, ..anna(3, 3, None) }, &[], ONCE)]
+    fn a_connection_that_was_subscribed_late_lost_what_came_first(
+        #[case] promise: Promise,
+        #[case] received: &[&str],
+        #[case] broken: &str,
+    ) {
+        let texts = bytes(received);
+        let promise = Promise {
+            texts: &texts,
+            ..promise
+        };
+        let found = ledger().violations(&promise);
+        let found: Vec<Option<&str>> = found.iter().map(|b| b.promise(&[])).collect();
+        assert_eq!(found, [Some(broken)]);
+    }
+
+    #[rstest]
     #[case::a_binary_copy(&[], &["2"], &[], "anna/1 received #2 second as a binary message, not as a text", BYTES)]
     #[case::an_answer(
         &["2", "pong"], &[], &["ping"],
         "anna/1 sent something and received pong, which this scenario did not publish", IGNORED
+    )]
+    #[case::a_binary_fence(
+        &["2"], &[r#"{"event":"fence","data":{"user":"anna","nonce":"n"}}"#], &["ping"],
+        "anna/1 received a fence as a binary message, not as a text", BYTES
     )]
     #[case::a_binary_answer(
         &["2"], &["ping"], &["ping"],

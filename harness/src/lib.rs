@@ -47,6 +47,7 @@
 pub mod audit;
 mod backplane;
 pub mod breach;
+mod channels;
 pub mod client;
 pub mod comparison;
 pub mod contract;

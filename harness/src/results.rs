@@ -1,6 +1,6 @@
 //! A run's results, by promise: what every format of the report is made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contract::Contract;
 
@@ -86,10 +86,11 @@ impl Results {
     /// The results of a run on `subject`, held against the promises of `contract`.
     pub fn of(
         subject: Subject,
-        verdicts: Vec<Verdict>,
+        mut verdicts: Vec<Verdict>,
         skipped: Vec<Skipped>,
         contract: &Contract,
     ) -> Self {
+        decide(&mut verdicts);
         let mut promises = Vec::new();
         for promise in &contract.promises {
             let (scenarios, fate) = fate(&promise.id, &verdicts, &skipped);
@@ -266,6 +267,27 @@ fn evidence(id: &str, verdicts: &[Verdict]) -> Vec<Evidence> {
     found.into_iter().map(|(_, evidence)| evidence).collect()
 }
 
+/// Of what may break one promise or another the whole run says which.
+fn decide(verdicts: &mut [Verdict]) {
+    let certain: BTreeSet<String> = (verdicts.iter())
+        .flat_map(|verdict| {
+            let breaches = verdict.breaches().iter();
+            let certain = breaches.filter(|breach| !breach.is_doubtful());
+            certain.filter_map(|breach| breach.promise(&verdict.promises))
+        })
+        .map(str::to_owned)
+        .collect();
+    for verdict in verdicts {
+        if let Err(broken) = &mut verdict.result
+            && let Failure::Broken(breaches) = &mut broken.failure
+        {
+            for breach in breaches {
+                breach.decide(|promise| certain.contains(promise));
+            }
+        }
+    }
+}
+
 fn unique(words: impl Iterator<Item = String>) -> Vec<String> {
     let mut words: Vec<String> = words.collect();
     words.sort();
@@ -324,6 +346,25 @@ pub(crate) mod tests {
 
     fn broken() -> Option<Failure> {
         Some(Failure::broken("two before one"))
+    }
+
+    #[rstest]
+    #[case::leaks(true, "delivery.own-user-only")]
+    #[case::leaks_nothing(false, ONCE)]
+    fn the_whole_run_says_what_a_doubtful_breach_breaks(#[case] leaks: bool, #[case] broken: &str) {
+        const OWN: &str = "delivery.own-user-only";
+        let again = Breach::of("one again", [ONCE]).unless(OWN, true);
+        let strange = Breach::of("somebody else's", [OWN]);
+        let mut verdicts = vec![verdict("a", &[], Some(Failure::Broken(vec![again])))];
+        if leaks {
+            verdicts.push(verdict("b", &[], Some(Failure::Broken(vec![strange]))));
+        }
+        let results = results(verdicts, Vec::new());
+        let found: Vec<&str> = (results.promises.iter())
+            .filter(|promise| matches!(promise.fate, Fate::Broken(_)))
+            .map(|promise| promise.id.as_str())
+            .collect();
+        assert_eq!(found, [broken]);
     }
 
     fn skipped(reason: Reason) -> Skipped {

@@ -31,6 +31,7 @@ use uuid::Uuid;
 
 use crate::audit::Audit;
 use crate::backplane::{Backplane, Publication};
+use crate::channels::Channels;
 use crate::client::{Client, Counts};
 use crate::endpoint::Endpoint;
 use crate::error_shape::ErrorShape;
@@ -63,6 +64,7 @@ pub struct User {
 #[derive(Clone)]
 pub struct Lines {
     backplane: Arc<Backplane>,
+    channels: Arc<Channels>,
     http: Http,
     rules: &'static Rules,
 }
@@ -107,6 +109,7 @@ impl Lines {
             crate::contract::rules().map_err(|error| Failure::Bug(format!("no rules: {error}")))?;
         Ok(Self {
             backplane,
+            channels: Arc::default(),
             http,
             rules,
         })
@@ -425,6 +428,9 @@ impl Stage {
     /// Publishes `publications`, after those that were published before.
     async fn send(&self, publications: &[Publication]) -> Outcome {
         let (backplane, turn) = (&self.0.lines.backplane, &self.0.publishing);
+        for (channel, bytes) in publications {
+            self.0.lines.channels.note(channel, bytes);
+        }
         backplane.publish(publications, turn).await
     }
 

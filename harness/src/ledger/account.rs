@@ -186,6 +186,7 @@ mod tests {
 
     use super::super::{End, Telling};
     use super::*;
+    use crate::channels::Channels;
 
     /// What is published to anna: #1 to #4 and #6; #5 is bert's.
     fn account(end: Option<End>, received: &[usize]) -> Account {
@@ -209,6 +210,10 @@ mod tests {
             binaries: &[],
             sent: &[],
             siblings: &[],
+            late: false,
+            fenced: false,
+            channel: "ws:anna",
+            channels: &Channels::default(),
         })
     }
 

@@ -12,7 +12,7 @@ use super::{Stage, User, fence_of};
 use crate::client::{Client, Messages, PATIENCE};
 use crate::endpoint::Endpoint;
 use crate::fault::Link;
-use crate::flow::{Actor, Entry, Frame, Recorder};
+use crate::flow::{Actor, Entry, Recorder};
 use crate::handshake::{Answer, Handshake, Socket, shake_hands};
 use crate::profile::Upgrade;
 use crate::raw_client::RawClient;
@@ -102,10 +102,7 @@ impl Stage {
             let handshake = self.good_handshake(user)?;
             let stream = self.upgraded(&handshake, &name, &recorder).await?;
             let client = self.start_client(&name, user, (0, 0), stream, recorder);
-            // One that is refused is closed at once, and may be before the ping is sent.
-            let served =
-                client.send(Frame::Ping(Vec::new())).await.is_ok() && client.is_served(b"").await;
-            if served {
+            if self.serves(&client).await? {
                 return client.close().await;
             }
             ensure(Instant::now() < deadline, || {

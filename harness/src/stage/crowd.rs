@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::{Stage, User};
 use crate::client::{Client, LONG_PATIENCE};
 use crate::fault::Link;
-use crate::flow::{Frame, Recorder};
+use crate::flow::Recorder;
 use crate::raw_client::RawClient;
 use crate::scenario::{Failure, Outcome};
 
@@ -94,9 +94,7 @@ impl Stage {
         loop {
             let refused = match self.connect_unseen(user).await {
                 Ok((client, lane)) => {
-                    // One that is refused is closed at once, and may be before the ping is sent.
-                    let sent = client.send(Frame::Ping(Vec::new())).await.is_ok();
-                    if sent && client.is_served(b"").await {
+                    if self.serves(&client).await? {
                         self.see(&client, user, lane);
                         *last() = Instant::now();
                         return Ok(client);

@@ -1,13 +1,18 @@
 //! What a stage owes its scenario in the end: the fence, the ledger, the contract's documents, and what was exercised.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::future::pending;
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::Stage;
 use crate::audit::{Audience, Exercised, Life};
+use crate::backplane::Publication;
 use crate::breach::Breach;
 use crate::client::Client;
 use crate::flow::{Actor, Entry, Frame};
@@ -15,6 +20,12 @@ use crate::ledger::{Account, Ledger, Promise, Totals};
 use crate::scenario::{Failure, Outcome, ensure};
 
 const ONCE: &str = "delivery.once-per-connection";
+const FROM_101: &str = "delivery.from-101";
+
+/// What says in a fence how often it was published before.
+const AGAIN: &str = "again";
+/// How long a fence may take before another one is published to whom nothing has come yet; the next pauses are longer.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 impl Stage {
     /// The fence: proves that everything published has arrived exactly once, in order, at every open connection that
@@ -120,6 +131,10 @@ impl Stage {
                 binaries: &client.binaries(),
                 sent: &client.sent(),
                 siblings: &siblings.collect::<Vec<_>>(),
+                late: client.is_late(),
+                fenced: !client.fences().is_empty(),
+                channel: &self.0.system.channel(&self.user(client.user()).id),
+                channels: &self.0.lines.channels,
             };
             look(&self.lock().ledger, &promise);
         }
@@ -204,47 +219,88 @@ impl Stage {
     /// Waits until `client`, whose token may be taken or refused, is served; or is refused as any bad token is.
     pub async fn expect_service_or_refusal(&self, client: &Client) -> Outcome {
         let served = self.have_arrived(std::slice::from_ref(client)).await?;
-        if served.is_empty() {
+        if served.is_empty() || client.is_late() {
             return Ok(());
         }
         client.expect_refusal().await.map(|_| ())
     }
 
+    /// Whether `client` is served, and not refused: a fence comes, or nothing does and the connection stays. A pong says
+    /// nothing, for it may come before the close.
+    pub(super) async fn serves(&self, client: &Client) -> Outcome<bool> {
+        self.have_arrived(std::slice::from_ref(client)).await?;
+        Ok(client.is_open())
+    }
+
     /// One marked message to each user of `open`, and its arrival at each of those connections; says where it did not
     /// arrive.
     pub(super) async fn have_arrived(&self, open: &[Client]) -> Outcome<Vec<Breach>> {
-        let mut nonces = BTreeMap::new();
-        let mut publications = Vec::new();
-        for client in open {
-            if nonces.contains_key(client.user()) {
-                continue;
-            }
-            let user = self.user(client.user());
-            let nonce = Uuid::new_v4().to_string();
-            let text = serde_json::json!({
-                "event": "fence",
-                "data": {"user": user.id, "nonce": nonce},
-            });
-            let channel = self.0.system.channel(&user.id);
-            publications.push((channel, text.to_string().into_bytes()));
-            nonces.insert(client.user(), nonce);
-        }
+        let nonces: BTreeMap<&str, String> = (open.iter())
+            .map(|client| (client.user(), Uuid::new_v4().to_string()))
+            .collect();
         if nonces.is_empty() {
             return Ok(Vec::new());
         }
-        self.send(&publications).await?;
-        let nonces = &nonces;
-        let arrivals = open.iter().map(|client| async move {
-            let words = client.until_fence(&nonces[client.user()]).await.err()?;
+        let fences = nonces
+            .iter()
+            .map(|(user, nonce)| self.fence(user, nonce, 0));
+        self.send(&fences.collect::<Vec<_>>()).await?;
+        let arrivals = open.iter().map(|client| async {
+            let nonce = &nonces[client.user()];
+            let arrived = client.until_fence(nonce).await;
             let (name, user) = (client.name(), client.user());
+            if let Err(words) = arrived {
+                let words = format!(
+                    "{name} never received the fence, the last message published to {user}: {words}"
+                );
+                // One whose connection ended has that to answer for.
+                let promise = client.ended().is_none().then_some(ONCE);
+                return Some(Breach::of(words, promise).at(name, None));
+            }
             let words = format!(
-                "{name} never received the fence, the last message published to {user}: {words}"
+                "{name} received nothing of what was published to {user} after its 101, and then what came later"
             );
-            // One whose connection ended has that to answer for.
-            let promise = client.ended().is_none().then_some(ONCE);
-            Some(Breach::of(words, promise).at(name, None))
+            let late = client.came_late(nonce, AGAIN);
+            late.then(|| Breach::of(words, [FROM_101]).at(name, None))
         });
-        Ok(join_all(arrivals).await.into_iter().flatten().collect())
+        tokio::select! {
+            breaches = join_all(arrivals) => Ok(breaches.into_iter().flatten().collect()),
+            never = self.fences_again(open, &nonces) => match never {},
+        }
+    }
+
+    /// Publishes to whom nothing has come at all yet once more, and again: who was subscribed after the `101` gets one of
+    /// those.
+    async fn fences_again(&self, open: &[Client], nonces: &BTreeMap<&str, String>) -> Infallible {
+        let mut pause = FIRST_PAUSE;
+        for time in 1.. {
+            sleep(pause).await;
+            pause *= 2;
+            let waits = |client: &&Client| client.is_open() && client.has_nothing();
+            let users: BTreeSet<&str> = open.iter().filter(waits).map(Client::user).collect();
+            let fences = users
+                .iter()
+                .map(|user| self.fence(user, &nonces[user], time));
+            // Where Redis has gone meanwhile, whoever waits for the first ones says what there is to say.
+            if self.send(&fences.collect::<Vec<_>>()).await.is_err() {
+                break;
+            }
+        }
+        pending().await
+    }
+
+    /// The fence for `user`, published for the first time (0) or again.
+    fn fence(&self, user: &str, nonce: &str, time: usize) -> Publication {
+        let user = self.user(user);
+        let mut fence = serde_json::json!({
+            "event": "fence",
+            "data": {"user": user.id, "nonce": nonce},
+        });
+        if time > 0 {
+            fence[AGAIN] = time.into();
+        }
+        let channel = self.0.system.channel(&user.id);
+        (channel, fence.to_string().into_bytes())
     }
 }
 

@@ -169,6 +169,7 @@ async fn late_stray(stage: Stage, message: Message) -> Outcome {
 async fn one_frame(stage: Stage) -> Outcome {
     let teacher = stage.user("teacher");
     stage.connect(&teacher).await?;
+    stage.settle().await?;
     let mut raw = stage.connect_raw(&teacher).await?;
     raw.note("it reads, and answers nothing");
     for length in [30, 125, 126, 4_096, 65_535, 65_536, 300_000] {
