@@ -77,8 +77,6 @@ pub(crate) struct Counts {
 struct State {
     texts: Vec<Vec<u8>>,
     fences: Vec<Vec<u8>>,
-    /// Whether what was published first did not come, and something later did.
-    late: bool,
     pings: usize,
     binaries: Vec<Vec<u8>>,
     close: Option<Option<(u16, String)>>,
@@ -170,19 +168,16 @@ impl Client {
         state.fences.is_empty() && state.texts.is_empty() && state.binaries.is_empty()
     }
 
-    /// Whether of the fences that hold `needle` only those came that were published `again`. It is remembered.
-    pub(crate) fn came_late(&self, needle: &str, again: &str) -> bool {
-        let mut state = self.0.seen.lock();
-        let all = state.fences.iter().chain(&state.binaries);
-        let mut fences = all.filter(|text| find(text, needle.as_bytes())).peekable();
-        let late = fences.peek().is_some() && fences.all(|text| find(text, again.as_bytes()));
-        state.late |= late;
-        late
+    /// Whether a fence that holds `needle` has come, in whatever shape.
+    pub(crate) fn has_fence(&self, needle: &str) -> bool {
+        self.0.seen.lock().fences(needle).next().is_some()
     }
 
-    /// Whether what was published first after the `101` did not come, and something later did.
-    pub(crate) fn is_late(&self) -> bool {
-        self.0.seen.lock().late
+    /// Whether of the fences that hold `needle` only those came that were published `again`.
+    pub(crate) fn lacks_the_first(&self, needle: &str, again: &str) -> bool {
+        let state = self.0.seen.lock();
+        let mut fences = state.fences(needle).peekable();
+        fences.peek().is_some() && fences.all(|text| find(text, again.as_bytes()))
     }
 
     /// The texts and binary messages sent so far.
@@ -260,11 +255,9 @@ impl Client {
     /// Waits for a fence that holds `needle`, as long as anything arrives anywhere: a service may serve one connection after
     /// the other. An error says how the connection ended or that nothing came.
     pub(crate) async fn until_fence(&self, needle: &str) -> Result<(), String> {
-        let holds = |text: &Vec<u8>| find(text, needle.as_bytes());
         let arrived = || self.0.seen.counts.arrived.load(Ordering::SeqCst);
         self.until_arrived(arrived, |state| {
-            // One in a binary message is against the contract, which the ledger says, and has come all the same.
-            if state.fences.iter().chain(&state.binaries).any(holds) {
+            if state.fences(needle).next().is_some() {
                 return Some(Ok(()));
             }
             let words = state.ended.as_ref()?;
@@ -542,6 +535,15 @@ impl Client {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.reader.abort();
+    }
+}
+
+impl State {
+    /// The fences that hold `needle`. One in a binary message is against the contract, which the ledger says, and has come
+    /// all the same.
+    fn fences(&self, needle: &str) -> impl Iterator<Item = &Vec<u8>> {
+        let all = self.fences.iter().chain(&self.binaries);
+        all.filter(move |text| find(text, needle.as_bytes()))
     }
 }
 

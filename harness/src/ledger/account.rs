@@ -210,7 +210,6 @@ mod tests {
             binaries: &[],
             sent: &[],
             siblings: &[],
-            late: false,
             fenced: false,
             channel: "ws:anna",
             channels: &Channels::default(),

@@ -24,7 +24,7 @@ const FROM_101: &str = "delivery.from-101";
 
 /// What says in a fence how often it was published before.
 const AGAIN: &str = "again";
-/// How long a fence may take before another one is published to whom nothing has come yet; the next pauses are longer.
+/// How long a fence may take before another one is published; each pause is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 impl Stage {
@@ -131,7 +131,6 @@ impl Stage {
                 binaries: &client.binaries(),
                 sent: &client.sent(),
                 siblings: &siblings.collect::<Vec<_>>(),
-                late: client.is_late(),
                 fenced: !client.fences().is_empty(),
                 channel: &self.0.system.channel(&self.user(client.user()).id),
                 channels: &self.0.lines.channels,
@@ -219,7 +218,7 @@ impl Stage {
     /// Waits until `client`, whose token may be taken or refused, is served; or is refused as any bad token is.
     pub async fn expect_service_or_refusal(&self, client: &Client) -> Outcome {
         let served = self.have_arrived(std::slice::from_ref(client)).await?;
-        if served.is_empty() || client.is_late() {
+        if served.is_empty() || !client.has_nothing() {
             return Ok(());
         }
         client.expect_refusal().await.map(|_| ())
@@ -241,6 +240,10 @@ impl Stage {
         if nonces.is_empty() {
             return Ok(Vec::new());
         }
+        let silent: BTreeSet<&str> = (open.iter())
+            .filter(|client| client.has_nothing())
+            .map(Client::name)
+            .collect();
         let fences = nonces
             .iter()
             .map(|(user, nonce)| self.fence(user, nonce, 0));
@@ -257,11 +260,15 @@ impl Stage {
                 let promise = client.ended().is_none().then_some(ONCE);
                 return Some(Breach::of(words, promise).at(name, None));
             }
-            let words = format!(
-                "{name} received nothing of what was published to {user} after its 101, and then what came later"
+            if !client.lacks_the_first(nonce, AGAIN) {
+                return None;
+            }
+let words = format!(
+                "{name} never received the fence, the last message published to {user}, but a later one"
             );
-            let late = client.came_late(nonce, AGAIN);
-            late.then(|| Breach::of(words, [FROM_101]).at(name, None))
+            let first = silent.contains(name);
+            let promise = if first { FROM_101 } else { ONCE };
+            Some(Breach::of(words, [promise]).unless(ONCE, first).at(name, None))
         });
         tokio::select! {
             breaches = join_all(arrivals) => Ok(breaches.into_iter().flatten().collect()),
@@ -269,14 +276,15 @@ impl Stage {
         }
     }
 
-    /// Publishes to whom nothing has come at all yet once more, and again: who was subscribed after the `101` gets one of
-    /// those.
+    /// Publishes to who waits for a fence once more, and again: where one of these comes, the first is lost, and nobody has
+    /// to wait for it.
     async fn fences_again(&self, open: &[Client], nonces: &BTreeMap<&str, String>) -> Infallible {
         let mut pause = FIRST_PAUSE;
         for time in 1.. {
             sleep(pause).await;
             pause *= 2;
-            let waits = |client: &&Client| client.is_open() && client.has_nothing();
+            let waits =
+                |client: &&Client| client.is_open() && !client.has_fence(&nonces[client.user()]);
             let users: BTreeSet<&str> = open.iter().filter(waits).map(Client::user).collect();
             let fences = users
                 .iter()
