@@ -93,20 +93,18 @@ impl Stage {
         RawClient::connect(name, &handshake, recorder).await
     }
 
-    /// Waits until `user` may have one more connection: tries, unseen by the flow, until one is served.
-    pub async fn until_room_for(&self, user: &User) -> Outcome {
+    /// Connects `user` once there is room for it: tries, unseen by the flow, until a connection is served. A place is free as
+    /// soon as its client is gone for the service, which the client cannot see.
+    pub async fn connect_once_there_is_room(&self, user: &User) -> Outcome<Client> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let recorder = Recorder::default();
-            let name = format!("{}, trying,", user.name);
-            let handshake = self.good_handshake(user)?;
-            let stream = self.upgraded(&handshake, &name, &recorder).await?;
-            let client = self.start_client(&name, user, (0, 0), stream, recorder);
+            let (client, lane) = self.connect_unseen(user).await?;
             if self.serves(&client).await? {
-                return client.close().await;
+                self.see(&client, user, lane);
+                return Ok(client);
             }
             ensure(Instant::now() < deadline, || {
-                let ended = client.ended().unwrap_or_default();
+                let (name, ended) = (&user.name, client.ended().unwrap_or_default());
                 let seconds = PATIENCE.as_secs();
                 format!("{name} still finds no room after {seconds} s: {ended}")
             })?;

@@ -22,6 +22,8 @@ use crate::scenario::{Failure, Outcome, ensure};
 const ONCE: &str = "delivery.once-per-connection";
 const FROM_101: &str = "delivery.from-101";
 
+/// What is said where a fence is missing; its user follows.
+const NO_FENCE: &str = "never received the fence, the last message published to";
 /// What says in a fence how often it was published before.
 const AGAIN: &str = "again";
 /// How long a fence may take before another one is published; each pause is twice the one before.
@@ -234,45 +236,52 @@ impl Stage {
     /// One marked message to each user of `open`, and its arrival at each of those connections; says where it did not
     /// arrive.
     pub(super) async fn have_arrived(&self, open: &[Client]) -> Outcome<Vec<Breach>> {
-        let nonces: BTreeMap<&str, String> = (open.iter())
-            .map(|client| (client.user(), Uuid::new_v4().to_string()))
-            .collect();
-        if nonces.is_empty() {
-            return Ok(Vec::new());
-        }
         let silent: BTreeSet<&str> = (open.iter())
             .filter(|client| client.has_nothing())
             .map(Client::name)
             .collect();
+        let nonces = nonces(open);
+        let mut breaches = Vec::new();
+        for (client, arrived) in open.iter().zip(self.fenced(open, &nonces).await?) {
+            let Err(words) = arrived else { continue };
+            let (name, user) = (client.name(), client.user());
+            let words = format!("{name} {NO_FENCE} {user}: {words}");
+            // One whose connection ended has that to answer for.
+            let promise = client.ended().is_none().then_some(ONCE);
+            breaches.push(Breach::of(words, promise).at(name, None));
+        }
+        let lacks = |client: &&Client| client.lacks_the_first(&nonces[client.user()], AGAIN);
+        let lacking: Vec<Client> = open.iter().filter(lacks).cloned().collect();
+        // The two may have come in the wrong order. After one more, the first is there.
+        self.fenced(&lacking, &self::nonces(&lacking)).await?;
+        for client in lacking.iter().filter(lacks) {
+            let (name, user) = (client.name(), client.user());
+            let words = format!("{name} {NO_FENCE} {user}, but a later one");
+            let first = silent.contains(name);
+            let promise = if first { FROM_101 } else { ONCE };
+            let breach = Breach::of(words, [promise]).unless(ONCE, first);
+            breaches.push(breach.at(name, None));
+        }
+        Ok(breaches)
+    }
+
+    /// A fence with its nonce to each user of `open`, and for each connection whether it arrived; an error says why not.
+    async fn fenced(
+        &self,
+        open: &[Client],
+        nonces: &BTreeMap<&str, String>,
+    ) -> Outcome<Vec<Result<(), String>>> {
+        if open.is_empty() {
+            return Ok(Vec::new());
+        }
         let fences = nonces
             .iter()
             .map(|(user, nonce)| self.fence(user, nonce, 0));
         self.send(&fences.collect::<Vec<_>>()).await?;
-        let arrivals = open.iter().map(|client| async {
-            let nonce = &nonces[client.user()];
-            let arrived = client.until_fence(nonce).await;
-            let (name, user) = (client.name(), client.user());
-            if let Err(words) = arrived {
-                let words = format!(
-                    "{name} never received the fence, the last message published to {user}: {words}"
-                );
-                // One whose connection ended has that to answer for.
-                let promise = client.ended().is_none().then_some(ONCE);
-                return Some(Breach::of(words, promise).at(name, None));
-            }
-            if !client.lacks_the_first(nonce, AGAIN) {
-                return None;
-            }
-let words = format!(
-                "{name} never received the fence, the last message published to {user}, but a later one"
-            );
-            let first = silent.contains(name);
-            let promise = if first { FROM_101 } else { ONCE };
-            Some(Breach::of(words, [promise]).unless(ONCE, first).at(name, None))
-        });
+        let arrivals = (open.iter()).map(|client| client.until_fence(&nonces[client.user()]));
         tokio::select! {
-            breaches = join_all(arrivals) => Ok(breaches.into_iter().flatten().collect()),
-            never = self.fences_again(open, &nonces) => match never {},
+            arrived = join_all(arrivals) => Ok(arrived),
+            never = self.fences_again(open, nonces) => match never {},
         }
     }
 
@@ -310,6 +319,14 @@ let words = format!(
         let channel = self.0.system.channel(&user.id);
         (channel, fence.to_string().into_bytes())
     }
+}
+
+/// One for each user of `open`.
+fn nonces(open: &[Client]) -> BTreeMap<&str, String> {
+    let users = open.iter().map(Client::user);
+    users
+        .map(|user| (user, Uuid::new_v4().to_string()))
+        .collect()
 }
 
 /// Message numbers as the beginning of a sentence: `#2 and #3 are`.

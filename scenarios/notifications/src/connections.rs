@@ -239,7 +239,7 @@ async fn slot_freed(stage: Stage) -> Outcome {
         clients.push(stage.connect(&teacher).await?);
     }
     clients[2].close().await?;
-    stage.connect(&teacher).await?;
+    stage.connect_once_there_is_room(&teacher).await?;
 
     stage.publish_bytes(&teacher, "hello", MESSAGE).await?;
     stage.settle().await
@@ -361,8 +361,7 @@ async fn gone_without_a_close(stage: Stage, gone: Gone) -> Outcome {
         Gone::Reset => going.reset()?,
         Gone::EndOfStream => going.end().await?,
     }
-    stage.until_room_for(&teacher).await?;
-    stage.connect(&teacher).await?;
+    stage.connect_once_there_is_room(&teacher).await?;
 
     stage.publish_bytes(&teacher, "hello", MESSAGE).await?;
     stage.settle().await

@@ -1,5 +1,6 @@
 //! Once to each connection, in order, to nobody else.
 
+use harness::breach::Breaks;
 use harness::fixture::{self, FixtureError, Message};
 use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario};
@@ -161,7 +162,8 @@ async fn late_stray(stage: Stage, message: Message) -> Outcome {
 
     stage.publish(&teacher, &message).await?;
     stage.settle().await?;
-    expiring.expect_close(1008, "AUTHENTICATION_ERROR").await?;
+    let closed = expiring.expect_close(1008, "AUTHENTICATION_ERROR").await;
+    closed.breaks("token.expiry-closes")?;
     stage.settle().await
 }
 
