@@ -317,6 +317,7 @@ async fn client_closes(stage: Stage) -> Outcome {
 async fn reconnect(stage: Stage) -> Outcome {
     let teacher = stage.user("teacher");
     let first = stage.connect(&teacher).await?;
+    stage.connect(&stage.user("colleague")).await?;
     stage
         .publish_bytes(&teacher, "first", br#"{"event":"first","data":{}}"#)
         .await?;
@@ -326,6 +327,8 @@ async fn reconnect(stage: Stage) -> Outcome {
     stage
         .publish_bytes(&teacher, "missed", br#"{"event":"missed","data":{}}"#)
         .await?;
+    // The service has seen it go by.
+    stage.settle().await?;
     stage.connect(&teacher).await?;
     stage
         .publish_bytes(&teacher, "second", br#"{"event":"second","data":{}}"#)

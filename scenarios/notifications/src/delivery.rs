@@ -214,7 +214,10 @@ async fn right_after_101(stage: Stage, message: Message) -> Outcome {
 
 async fn nobody_connected(stage: Stage, message: Message) -> Outcome {
     let teacher = stage.user("teacher");
+    stage.connect(&stage.user("colleague")).await?;
     stage.publish(&teacher, &message).await?;
+    // The service has seen it go by.
+    stage.settle().await?;
     stage.connect(&teacher).await?;
     stage.settle().await
 }
