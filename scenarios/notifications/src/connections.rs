@@ -1,5 +1,6 @@
 //! The endpoint, the limit, what clients send, coming and going.
 
+use harness::breach::Breaks;
 use harness::flow::Frame;
 use harness::handshake::Answer;
 use harness::profile::Capability;
@@ -359,7 +360,8 @@ async fn gone_without_a_close(stage: Stage, gone: Gone) -> Outcome {
     }
     let going = stage.connect_raw(&teacher).await?;
     let sixth = stage.connect(&teacher).await?;
-    sixth.expect_close(4000, "QUOTA_EXCEEDED").await?;
+    let refused = sixth.expect_close(4000, "QUOTA_EXCEEDED").await;
+    refused.breaks("connections.limit-per-user")?;
     match gone {
         Gone::Reset => going.reset()?,
         Gone::EndOfStream => going.end().await?,

@@ -79,7 +79,8 @@ async fn silent_clients(stage: Stage) -> Outcome {
     }
     stage.until_metric(GAUGE, 5).await.breaks(GAUGES)?;
     let sixth = stage.connect(&teacher).await?;
-    sixth.expect_close(4000, "QUOTA_EXCEEDED").await?;
+    let refused = sixth.expect_close(4000, "QUOTA_EXCEEDED").await;
+    refused.breaks("connections.limit-per-user")?;
 
     for client in &mut silent {
         let farewell = client
