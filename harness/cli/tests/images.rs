@@ -1,11 +1,13 @@
 //! Services verified from their images, as somebody else's are: the images are the reference's own, named in a profile.
 
+mod support;
+
 use std::fs;
-use std::process::Command;
 
 use harness::profile::Profile;
 use harness::system::{Part, Runtime, Stock};
 use rstest::rstest;
+use support::verify;
 
 /// The reference's profile with `image` for its websocket service.
 fn profile(image: &str) -> String {
@@ -56,21 +58,11 @@ async fn a_websocket_service_is_verified_from_its_image(
     #[case] places: &str,
 ) {
     let Some(image) = image().await else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("my.toml");
-    fs::write(&path, parts(&profile(&image))).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_notifications"))
-        .args(["verify", "--system"])
-        .arg(&path)
-        .arg("--report")
-        .arg(folder.path())
-        .args(filters)
-        .env_remove("HARNESS_RUNTIME")
-        .output()
-        .unwrap();
-    let said = [output.stderr, output.stdout].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains(places), "{said}");
-    assert!(said.contains(" passed, 0 failed"), "{said}");
+    let verified = verify(&parts(&profile(&image)), filters, |command| {
+        command.env_remove("HARNESS_RUNTIME")
+    });
+    assert_eq!(verified.status, Some(0), "{}", verified.said);
+    for words in [places, " passed, 0 failed"] {
+        assert!(verified.said.contains(words), "{}", verified.said);
+    }
 }

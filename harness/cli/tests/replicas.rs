@@ -1,9 +1,11 @@
 //! Services that there are several of, each behind a balancer of the harness.
 
+mod support;
+
 use std::fs;
-use std::process::Command;
 
 use rstest::rstest;
+use support::verify;
 
 /// The reference system with two of each service, and `variable` for the websocket services.
 fn profile(variable: &str) -> String {
@@ -35,21 +37,9 @@ fn two_of_each_are_verified_as_one(
     #[case] status: Option<i32>,
     #[case] words: &[&str],
 ) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("my.toml");
-    fs::write(&path, profile(variable)).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_notifications"))
-        .args(["verify", "--system"])
-        .arg(&path)
-        .arg("--report")
-        .arg(folder.path())
-        .args(filters)
-        .output()
-        .unwrap();
-    let said = [output.stderr, output.stdout].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert_eq!(output.status.code(), status, "{said}");
+    let verified = verify(&profile(variable), filters, |command| command);
+    assert_eq!(verified.status, status, "{}", verified.said);
     for words in words {
-        assert!(said.contains(words), "{said}");
+        assert!(verified.said.contains(words), "{}", verified.said);
     }
 }
