@@ -303,12 +303,15 @@ impl Client {
                 (there || state.ended.is_some()).then_some(there)
             })
             .await;
-        ensure(came == Some(true), || {
-            let ended = self
-                .ended()
-                .unwrap_or_else(|| "the connection is open".to_owned());
+        let ended = self.ended();
+        let missing = || {
+            let ended = ended.as_deref().unwrap_or("the connection is open");
             format!("{} got no pong for its ping: {ended}", self.name())
-        })
+        };
+        match ensure(came == Some(true), missing) {
+            missing @ Err(_) if ended.is_none() => missing.breaks("connections.ping-answered"),
+            came => came,
+        }
     }
 
     /// Closes the connection as a browser does and waits until the server has closed it too.

@@ -247,7 +247,11 @@ impl Theatre {
         if !scenario.all_needs().contains(&Capability::Websocket) {
             return play_and_compare(scenario, scene, between).await;
         }
-        let ordinary = Stage::ordinary_day(Arc::clone(&scene.system), scene.lines.clone());
+        let (system, lines) = (&scene.system, &scene.lines);
+        let ordinary = async {
+            Stage::ordinary_day(Arc::clone(system), lines.clone()).await?;
+            Stage::all_gone(Arc::clone(system), lines.clone()).await
+        };
         match ordinary.await {
             Ok(()) => play_and_compare(scenario, scene, between).await,
             Err(failure) => {

@@ -93,15 +93,18 @@ impl Stage {
         let mut pause = FIRST_PAUSE;
         loop {
             let refused = match self.connect_unseen(user).await {
-                Ok((client, lane)) => {
-                    if self.serves(&client).await? {
+                Ok((client, lane)) => match self.serves(&client).await {
+                    Ok(true) => {
                         self.see(&client, user, lane);
                         *last() = Instant::now();
                         return Ok(client);
                     }
-                    let ended = client.ended().unwrap_or_default();
-                    Failure::broken(format!("{} is not served again: {ended}", user.name))
-                }
+                    Ok(false) => {
+                        let ended = client.ended().unwrap_or_default();
+                        Failure::broken(format!("{} is not served again: {ended}", user.name))
+                    }
+                    Err(failure) => failure,
+                },
                 Err(failure) => failure,
             };
             if last().elapsed() > LONG_PATIENCE {

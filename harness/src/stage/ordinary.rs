@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::{Lines, Stage};
-use crate::breach::Breach;
+use crate::breach::{Breach, Breaks};
+use crate::profile::Capability;
 use crate::scenario::{Failure, Outcome};
 use crate::system::System;
 
+/// How many connections the service has, by its own count.
+const CONNECTIONS: &str = "websocket_active_connections";
 /// How many messages each user is sent: more than a service can lose one of every few of by chance.
 const MESSAGES: usize = 12;
 
@@ -27,6 +30,21 @@ impl Stage {
         redacted
     }
 
+    /// Checks, on a system of nobody else's, that no connection of such a day is still counted: what follows waits for that
+    /// gauge. A service without one is not asked.
+    pub(crate) async fn all_gone(system: Arc<System>, lines: Lines) -> Outcome {
+        if system.profile().lack(Capability::Counts).is_some() {
+            return Ok(());
+        }
+        let aside = Self::new(system, lines);
+        let outcome = match aside.metric(CONNECTIONS).await {
+            Ok(_) => aside.until_metric(CONNECTIONS, 0).await,
+            Err(_) => Ok(()),
+        };
+        aside.leave();
+        outcome.map_err(day).breaks("metrics.gauges-return")
+    }
+
     async fn ordinary(&self) -> Outcome {
         let (teacher, colleague) = (self.user("teacher"), self.user("colleague"));
         for user in [&teacher, &teacher, &colleague] {
@@ -41,14 +59,15 @@ impl Stage {
                     .await?;
             }
         }
-        self.settle().await.map_err(|failure| match failure {
-            Failure::Broken(breaches) => {
-                let before = |breach: Breach| {
-                    breach.with_words(|words| format!("on an ordinary day {words}"))
-                };
-                Failure::Broken(breaches.into_iter().map(before).collect())
-            }
-            other => other,
-        })
+        self.settle().await.map_err(day)
+    }
+}
+
+/// The same failure, with the day it was on.
+fn day(failure: Failure) -> Failure {
+    let before = |breach: Breach| breach.with_words(|words| format!("on an ordinary day {words}"));
+    match failure {
+        Failure::Broken(breaches) => Failure::Broken(breaches.into_iter().map(before).collect()),
+        other => other,
     }
 }

@@ -377,7 +377,10 @@ async fn oversized(stage: Stage) -> Outcome {
     let client = stage.connect(&teacher).await?;
     client.send(Frame::Binary(vec![0; MESSAGE_LIMIT])).await?;
     client.send(Frame::Ping(b"read".to_vec())).await?;
-    client.expect_pong(b"read").await?;
+    let read = client.expect_pong(b"read").await;
+    read.breaks("connections.client-frames-ignored")?;
+    let ignored = stage.settle().await;
+    ignored.breaks("connections.client-frames-ignored")?;
     client
         .send(Frame::Binary(vec![0; MESSAGE_LIMIT + 1]))
         .await?;

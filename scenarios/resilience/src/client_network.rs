@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use harness::client::Client;
 use harness::fault::Link;
+use harness::flow::Frame;
 use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario};
 use harness::stage::{Stage, User};
@@ -169,7 +170,8 @@ async fn slow(stage: Stage) -> Outcome {
     let client = stage.connect_over(&network, &teacher).await?;
     stage.settle().await?;
     network.drip();
-    client.send("byte by byte".into()).await?;
+    client.send(Frame::Ping(b"byte by byte".to_vec())).await?;
+    client.expect_pong(b"byte by byte").await?;
     stage
         .publish_all(&teacher, "byte-by-byte", &numbered("byte-by-byte"))
         .await?;
