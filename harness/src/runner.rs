@@ -18,7 +18,7 @@ use crate::profile::{Capability, Profile};
 use crate::saboteur::{self, Between, Sabotage};
 use crate::scenario::{Failure, Outcome, Scenario};
 use crate::snapshot::{self, Change};
-use crate::stage::{Lines, Stage, User};
+use crate::stage::{AWAY_REFUSES, Lines, Stage, User};
 use crate::system::{Part, Run, Runtime, Settings, StartError, Stock, System};
 use crate::token::ADVICE;
 use crate::verdict::{Broken, Verdict};
@@ -388,19 +388,34 @@ pub(crate) async fn until_accepting(
     lines: &Lines,
     endpoint: &Endpoint,
 ) -> Outcome {
-    until_accepting_one(system, lines, endpoint, None).await
+    until_accepted(system, lines, endpoint, None, false).await
 }
 
-/// The same for the user with this id: in a cluster, one may be served while another is not.
-pub(crate) async fn until_accepting_one(
+/// Waits until the websocket service at `endpoint` serves again after something was done to the system; in a cluster, the user
+/// with this id, for one may be served while another is not.
+pub(crate) async fn until_accepting_again(
     system: &Arc<System>,
     lines: &Lines,
     endpoint: &Endpoint,
     id: Option<&str>,
 ) -> Outcome {
+    let accepted = until_accepted(system, lines, endpoint, id, true).await;
+    accepted.map_err(|failure| Failure::broken(format!("nothing is in the way, and {failure}")))
+}
+
+async fn until_accepted(
+    system: &Arc<System>,
+    lines: &Lines,
+    endpoint: &Endpoint,
+    id: Option<&str>,
+    again: bool,
+) -> Outcome {
     let deadline = Instant::now() + ACCEPT_DEADLINE;
     loop {
         let stage = Stage::new(Arc::clone(system), lines.clone());
+        if again {
+            stage.note_fault("what was done is over");
+        }
         let probe = match id {
             Some(id) => stage.user_with_id("probe", id),
             None => stage.user("probe"),
@@ -421,6 +436,14 @@ pub(crate) async fn until_accepting_one(
                     (_, None) => delivered(&stage, &client).await.map(|()| true),
                 }
             }
+            // One that refuses like this while Redis is away breaks the contract, and may serve soon.
+            Err(Failure::Broken(breaches))
+                if breaches
+                    .iter()
+                    .all(|breach| breach.promise(&[]) == Some(AWAY_REFUSES)) =>
+            {
+                Ok(false)
+            }
             Err(Failure::Broken(breaches)) => {
                 let words = breaches.first().map_or("", Breach::words);
                 Err(Failure::System(format!(
@@ -438,7 +461,7 @@ pub(crate) async fn until_accepting_one(
         }
         if Instant::now() > deadline {
             return Err(Failure::System(format!(
-                "the websocket service still closes every connection with {UNAVAILABLE} after {} s",
+                "the websocket service still refuses every connection after {} s, with {UNAVAILABLE} or before the upgrade",
                 ACCEPT_DEADLINE.as_secs()
             )));
         }

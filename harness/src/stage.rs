@@ -16,6 +16,7 @@ mod ordinary;
 mod settlement;
 mod traffic;
 
+pub(crate) use connections::AWAY_REFUSES;
 pub use guests::{Guest, Sight};
 pub use traffic::Traffic;
 

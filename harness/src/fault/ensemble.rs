@@ -5,7 +5,7 @@ use std::sync::Arc;
 use redis::cmd;
 
 use crate::endpoint::Endpoint;
-use crate::runner::until_accepting_one;
+use crate::runner::until_accepting_again;
 use crate::scenario::{Failure, Outcome};
 use crate::stage::{Stage, User};
 use crate::system::{Ensemble, LAST, Part, SERVICE};
@@ -119,9 +119,7 @@ impl Stage {
         // In braces is what decides about the slot.
         let id = format!("{{{}}}{}", self.system().channel(&user.id), self.mark());
         let endpoint = Endpoint::http(self.address_of(part)?);
-        until_accepting_one(self.system(), self.lines(), &endpoint, Some(&id))
-            .await
-            .map_err(|failure| Failure::broken(format!("nothing is in the way, and {failure}")))
+        until_accepting_again(self.system(), self.lines(), &endpoint, Some(&id)).await
     }
 
     async fn primary_of(&self, user: &User) -> Outcome<usize> {

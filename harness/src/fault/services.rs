@@ -1,7 +1,7 @@
 //! Services killed, started again, and a second websocket service beside the first.
 
-use crate::runner::until_accepting;
-use crate::scenario::{Failure, Outcome};
+use crate::runner::until_accepting_again;
+use crate::scenario::Outcome;
 use crate::stage::Stage;
 use crate::system::Part;
 
@@ -22,9 +22,7 @@ impl Stage {
     /// Waits until the websocket service `part` serves clients: it has found Redis by itself.
     pub async fn until_served_by(&self, part: Part) -> Outcome {
         let endpoint = self.endpoint_of(part)?;
-        until_accepting(self.system(), self.lines(), &endpoint)
-            .await
-            .map_err(|failure| Failure::broken(format!("nothing is in the way, and {failure}")))
+        until_accepting_again(self.system(), self.lines(), &endpoint, None).await
     }
 
     /// The same for the one that every system has.

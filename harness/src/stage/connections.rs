@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Stage, User, fence_of};
+use crate::breach::Breach;
 use crate::client::{Client, Messages, PATIENCE};
 use crate::endpoint::Endpoint;
 use crate::fault::Link;
@@ -17,6 +18,11 @@ use crate::handshake::{Answer, Handshake, Socket, shake_hands};
 use crate::profile::Upgrade;
 use crate::raw_client::RawClient;
 use crate::scenario::{Failure, Outcome, ensure};
+
+/// What a new client is owed while Redis is away.
+pub(crate) const AWAY_REFUSES: &str = "backplane.away-refuses";
+/// The status that some services answer then.
+const NOT_AVAILABLE: u16 = 503;
 
 /// A client's lane.
 pub(super) struct Lane {
@@ -152,10 +158,14 @@ impl Stage {
             .shake_hands(Service::Websocket, handshake, recorder)
             .await?
         {
-            Answer::Refused(response) => Err(Failure::broken(format!(
-                "{name} should have got 101 and got {}",
-                response.status
-            ))),
+            Answer::Refused(response) => {
+                let status = response.status;
+                let words = format!("{name} should have got 101 and got {status}");
+                // Who is not served after something was done to the system is told by a close.
+                let away = status == NOT_AVAILABLE && !self.lock().faults.is_empty();
+                let breach = Breach::of(words, away.then_some(AWAY_REFUSES));
+                Err(Failure::Broken(vec![breach]))
+            }
             Answer::Upgraded(stream) => Ok(*stream),
         }
     }

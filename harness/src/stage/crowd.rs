@@ -8,12 +8,15 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, sleep};
 
 use super::{Stage, User};
+use crate::breach::Breach;
 use crate::client::{Client, LONG_PATIENCE};
 use crate::fault::Link;
 use crate::flow::Recorder;
 use crate::raw_client::RawClient;
 use crate::scenario::{Failure, Outcome};
 
+/// What a service owes to who comes back.
+const RESUMES: &str = "backplane.resumes";
 /// How many do the same at the same time, where they need not all.
 const AT_ONCE: usize = 100;
 /// How long a client that is not served waits before it tries again: longer each time, as the contract tells clients.
@@ -101,7 +104,8 @@ impl Stage {
                     }
                     Ok(false) => {
                         let ended = client.ended().unwrap_or_default();
-                        Failure::broken(format!("{} is not served again: {ended}", user.name))
+                        let words = format!("{} is not served again: {ended}", user.name);
+                        Failure::Broken(vec![Breach::of(words, [RESUMES])])
                     }
                     Err(failure) => failure,
                 },
