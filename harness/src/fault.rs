@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use crate::breach::Breaks;
 use crate::client::{LONG_PATIENCE, PATIENCE};
 use crate::flow::{Actor, Entry, Recorder};
 use crate::handshake::{Answer, Handshake, shake_hands};
@@ -45,21 +46,21 @@ impl Stage {
     /// Shutdown), the gateway somehow, once its deadlines are over.
     pub async fn expect_goodbye(&self, part: Part) -> Outcome {
         let owes_nothing = part == Part::ApiGateway;
-        let patience = if owes_nothing {
-            LONG_PATIENCE
+        let (patience, promise) = if owes_nothing {
+            (LONG_PATIENCE, "gateway.shutdown")
         } else {
-            EXIT_DEADLINE
+            (EXIT_DEADLINE, "shutdown.goodbye")
         };
         let exit = self.until_exit(part, patience).await;
         let seconds = patience.as_secs();
         let Some(exit) = exit else {
-            return Err(Failure::broken(format!(
-                "{part} was told to end and still runs after {seconds} s"
-            )));
+            let words = format!("{part} was told to end and still runs after {seconds} s");
+            return Err(Failure::broken(words)).breaks(promise);
         };
         ensure(owes_nothing || exit.status == Some(0), || {
             format!("{part} should have ended with exit status 0; it {exit}")
-        })?;
+        })
+        .breaks(promise)?;
         self.operator_notes(&format!("{part} {exit}"));
         Ok(())
     }
