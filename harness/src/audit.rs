@@ -105,7 +105,9 @@ impl Audit {
     /// A notification that is published.
     pub fn published(&mut self, message: &Value) {
         let found = self.rules.message(message);
-        self.note("a message that the scenario publishes", found, &[]);
+        self.note("a message that the scenario publishes", found, |_| {
+            Vec::new()
+        });
     }
 
     /// A text that `client` received.
@@ -118,18 +120,18 @@ impl Audit {
                 about: About::Content,
             }],
         };
-        self.note(&format!("a text that {client} received"), found, &[]);
+        let what = format!("a text that {client} received");
+        self.note(&what, found, |_| Vec::new());
     }
 
     /// A close that the service began.
     pub fn closed(&mut self, client: &str, code: u16, reason: &str) {
         let found = self.rules.close(code, reason);
         // A code that the contract does not have is what the scenario is about.
-        let promises: &[_] = match self.rules.closes_with(code) {
-            true => &["close.reason-is-json"],
-            false => &[],
-        };
-        self.note(&format!("the close of {client}"), found, promises);
+        let promise = (self.rules.closes_with(code)).then_some("close.reason-is-json");
+        self.note(&format!("the close of {client}"), found, |_| {
+            Vec::from_iter(promise)
+        });
         self.exercised.closes.insert(code);
     }
 
@@ -148,11 +150,21 @@ impl Audit {
             Service::Gateway if reply.status >= 400 => Some("errors.one-shape"),
             _ => self.rules.promise_of_answer(service, call),
         };
-        self.note(&format!("the answer to {place}"), found, promise.as_slice());
+        // Another status than those of the route is what an answer of the route must not have, unless it is an error.
+        let exchange = promise.filter(|_| reply.status < 400);
+        self.note(
+            &format!("the answer to {place}"),
+            found,
+            |about| match about {
+                About::Field(name) => header_promises(name).to_vec(),
+                About::Content => Vec::from_iter(promise),
+                About::Exchange => Vec::from_iter(exchange),
+            },
+        );
         // What is meant to be refused is meant to be wrong.
         if (200..300).contains(&reply.status) {
             let found = self.rules.request(service, call);
-            self.note(&format!("the request {place}"), found, &[]);
+            self.note(&format!("the request {place}"), found, |_| Vec::new());
         }
         if let Some(route) = self.rules.route(service, call, reply.status) {
             self.exercised.routes.insert(route);
@@ -164,7 +176,11 @@ impl Audit {
         let found = self.rules.downstream(service, call);
         let promise = self.rules.promise_of_call(service);
         let what = format!("the gateway's call of {service}");
-        self.note(&what, found, promise.as_slice());
+        self.note(&what, found, |about| match about {
+            About::Field(name) => call_header_promises(name).to_vec(),
+            About::Content => Vec::from_iter(promise),
+            About::Exchange => Vec::new(),
+        });
     }
 
     /// Who was there when a message of type `event` was published, and how their connection went on.
@@ -183,15 +199,16 @@ impl Audit {
         &self.exercised
     }
 
-    /// Enters what was `found`. Content breaks one of `promises`, a header field the promise that it is for.
-    fn note(&mut self, what: &str, found: Vec<Violation>, promises: &[&'static str]) {
+    /// Enters what was `found`, each with one of the `promises` that it may break.
+    fn note(
+        &mut self,
+        what: &str,
+        found: Vec<Violation>,
+        promises: impl Fn(&About) -> Vec<&'static str>,
+    ) {
         let breaches = found.into_iter().map(|violation| {
             let words = format!("{what}: {violation}");
-            match &violation.about {
-                About::Field(name) => Breach::of(words, header_promises(name).iter().copied()),
-                About::Content => Breach::of(words, promises.iter().copied()),
-                About::Exchange => Breach::new(words),
-            }
+            Breach::of(words, promises(&violation.about))
         });
         self.violations.extend(breaches);
     }
@@ -210,6 +227,14 @@ pub(crate) fn header_promises(name: &str) -> &'static [&'static str] {
         ],
         name if name.starts_with("access-control-") => &["cors.configured-origins"],
         _ => &[],
+    }
+}
+
+/// The same of a call of a service behind the gateway: an id that it is not told is not passed on.
+pub(crate) fn call_header_promises(name: &str) -> &'static [&'static str] {
+    match name {
+        "x-correlation-id" => &["correlation.taken"],
+        name => header_promises(name),
     }
 }
 

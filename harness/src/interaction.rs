@@ -6,7 +6,7 @@ use std::time::Duration;
 use contract::rules::Service;
 use serde_json::Value;
 
-use crate::audit::{header_promises, is_mistake, names_otherwise};
+use crate::audit::{call_header_promises, header_promises, is_mistake, names_otherwise};
 use crate::breach::Breach;
 use crate::error_shape::ErrorShape;
 use crate::expectation::{self, Difference};
@@ -253,6 +253,7 @@ impl<'a> Arrived<'a> {
             &expected.headers,
             values,
             fields,
+            call_header_promises,
         ));
         problems.extend(check_absent(
             &format!("{name} received"),
@@ -440,6 +441,7 @@ fn check_by_example(
         &expected.headers,
         values,
         |name| reply.header(name).map(str::to_owned),
+        header_promises,
     ));
     if let Some(json) = &expected.json {
         let json = values.fill_json(json);
@@ -479,7 +481,7 @@ fn command_breach(words: String, difference: &Difference) -> Breach {
         "/user_id" => "x-user-id",
         _ => "",
     };
-    Breach::of(words, header_promises(name).iter().copied())
+    Breach::of(words, call_header_promises(name).iter().copied())
 }
 
 /// What a difference in the body of an answer breaks: the shape of errors is a promise of its own.
@@ -504,12 +506,13 @@ fn check_headers(
     expected: &BTreeMap<String, String>,
     values: &Placeholders,
     field: impl Fn(&str) -> Option<String>,
+    promises: fn(&str) -> &'static [&'static str],
 ) -> Vec<Breach> {
     let mut problems = Vec::new();
     for (name, value) in expected {
         let name = name.to_lowercase();
         let value = values.fill(value);
-        let breach = |words: String| Breach::of(words, header_promises(&name).iter().copied());
+        let breach = |words: String| Breach::of(words, promises(&name).iter().copied());
         match field(&name) {
             Some(actual) if is_field(&name, &value, &actual) => {}
             Some(actual) => problems.push(breach(format!(
@@ -555,7 +558,12 @@ fn check_absent(
         let value = field(&name.to_lowercase())?;
         let words = format!("{whose} {name}: {value}, which must not be there");
         let hop_by_hop = interaction.proves.iter().any(|id| id == HOP_BY_HOP);
-        Some(Breach::of(words, hop_by_hop.then_some(HOP_BY_HOP)))
+        let promises = if hop_by_hop {
+            &[HOP_BY_HOP]
+        } else {
+            header_promises(name)
+        };
+        Some(Breach::of(words, promises.iter().copied()))
     });
     there.collect()
 }

@@ -579,12 +579,10 @@ def add_legacy(app: FastAPI) -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn ends by the signal that it got; status 0 is promised."""
+    """uvicorn would end by the signal that it got."""
 
     def handle_exit(self, sig, frame) -> None:
-        if defect("ends-by-signal"):
-            super().handle_exit(sig, frame)
-        elif defect("drops-requests"):
+        if defect("drops-requests"):
             os._exit(0)
         else:
             log.info("ending on %s", signal.Signals(sig).name)
