@@ -107,10 +107,7 @@ impl Cluster {
 
     /// The newest view that some nodes have; none where it is older than what is known.
     async fn newest(&mut self) -> Option<View> {
-        let known = self.nodes.len().max(1);
-        let some = (0..ASKED.min(known)).filter_map(|n| self.nodes.get((self.turn + n) % known));
-        let some: BTreeSet<Place> = some.cloned().collect();
-        self.turn = (self.turn + ASKED) % known;
+        let some = whose_turn(&self.nodes, &mut self.turn);
         let mut views = self.ask(some).await;
         if views.is_empty() {
             let seeds = self.seeds.iter().map(RedisAddress::place);
@@ -264,9 +261,32 @@ fn place(address: &str, asked: &str) -> Option<Place> {
     Some((host.to_owned(), port.parse().ok()?))
 }
 
+/// Those of `nodes` who are asked now: each time the next ones, from `turn` on.
+fn whose_turn(nodes: &[Place], turn: &mut usize) -> BTreeSet<Place> {
+    let first = *turn % nodes.len().max(1);
+    *turn = first + ASKED;
+    let next = nodes.iter().cycle().skip(first);
+    next.take(ASKED.min(nodes.len())).cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_node_has_its_turn() {
+        let nodes: Vec<Place> = (1..=7).map(|port| ("host".to_owned(), port)).collect();
+        let mut turn = 0;
+        let mut ports = || {
+            let asked = whose_turn(&nodes, &mut turn);
+            asked.into_iter().map(|(_, port)| port).collect::<Vec<_>>()
+        };
+        let asked = [ports(), ports(), ports(), ports()];
+        assert_eq!(asked, [[1, 2, 3], [4, 5, 6], [1, 2, 7], [3, 4, 5]]);
+        // Fewer than before, as after a node has gone.
+        assert_eq!(whose_turn(&nodes[..2], &mut turn).len(), 2);
+        assert!(whose_turn(&[], &mut turn).is_empty());
+    }
 
     #[test]
     fn a_view_is_what_a_node_says_of_all() {
