@@ -15,15 +15,17 @@ pub struct Live(Arc<Mutex<Option<Scene>>>);
 
 struct Scene {
     words: String,
-    /// Of all targets of a workload, and whose turn it is.
-    books: Vec<Arc<Book>>,
-    now: usize,
+    /// Of the target whose turn it is; none while connections are opened.
+    book: Option<Arc<Book>>,
+    /// How many of its deliveries have been told of, or were before its turn.
+    told: u64,
 }
 
 impl Live {
-    /// From now on it is the turn of the target that has the book `now` of `books`; `words` say in what.
-    pub(crate) fn turn(&self, words: String, books: Vec<Arc<Book>>, now: usize) {
-        let scene = Scene { words, books, now };
+    /// From now on it is the turn of the target that has this `book`, or nobody's; `words` say in what.
+    pub(crate) fn turn(&self, words: String, book: Option<Arc<Book>>) {
+        let told = book.as_ref().map_or(0, |book| book.deliveries());
+        let scene = Scene { words, book, told };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(scene);
     }
 
@@ -32,29 +34,24 @@ impl Live {
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let began = Instant::now();
-        let mut last = 0;
         seconds.tick().await;
         loop {
             seconds.tick().await;
-            if let Some(line) = self.line(&mut last) {
+            if let Some(line) = self.line() {
                 say(&format!("{:>4} s  {line}", began.elapsed().as_secs()));
             }
         }
     }
 
-    fn line(&self, last: &mut u64) -> Option<String> {
-        let scene = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Scene { words, books, now } = scene.as_ref()?;
-        let deliveries = books.iter().map(|book| book.deliveries()).sum();
-        let new = match *last <= deliveries {
-            true => deliveries - *last,
-            // Those of another workload.
-            false => deliveries,
-        };
-        *last = deliveries;
-        let Some(book) = books.get(*now) else {
+    fn line(&self) -> Option<String> {
+        let mut scene = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Scene { words, book, told } = scene.as_mut()?;
+        let Some(book) = book else {
             return Some(words.clone());
         };
+        let deliveries = book.deliveries();
+        let new = deliveries.saturating_sub(*told);
+        *told = deliveries;
         let open = book.open.load(Ordering::Relaxed);
         let p99 = match &*book.latencies() {
             none if none.is_empty() => String::new(),

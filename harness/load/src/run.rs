@@ -93,7 +93,7 @@ async fn play_all(
                 .iter()
                 .filter(|target| target.takes(workload))
                 .collect();
-            live.turn(format!("{}: connecting", workload.name), Vec::new(), 0);
+            live.turn(format!("{}: connecting", workload.name), None);
             played.push(play_one(workload, &targets, &closes, began, live).await?);
         }
         Ok((runtime.unwrap_or_default(), played))
@@ -241,10 +241,6 @@ async fn play_one(
                 order.reverse();
             }
             for index in order {
-                let books = players
-                    .iter()
-                    .map(|player| Arc::clone(&player.stand.audience.book));
-                let books = books.collect();
                 let player = &mut players[index];
                 let words = format!(
                     "{}, round {} of {rounds}, {}",
@@ -252,7 +248,7 @@ async fn play_one(
                     round + 1,
                     player.target.name
                 );
-                live.turn(words, books, index);
+                live.turn(words, Some(Arc::clone(&player.stand.audience.book)));
                 complete = player.turn(workload).await?;
                 if !complete {
                     break 'rounds;
