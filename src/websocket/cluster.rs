@@ -2,7 +2,8 @@
 //!
 //! A sharded message is published at the primary of its channel's slot and read there, so nothing can get lost between.
 //! When a slot goes to another primary, the former one says so on its links (`sunsubscribe`, or `MOVED` to who comes), and
-//! the other nodes in their views, of which the newest counts (Redis cluster specification, "configuration epoch").
+//! the other nodes in their views, of which the newest counts (Redis cluster specification, "configuration epoch"). Nodes
+//! learn of a move one after the other, so views as new as each other can differ: then it counts what a link says.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -72,7 +73,7 @@ impl Cluster {
         let own = |seed: &RedisAddress| (seed.place().0.to_owned(), seed.place().1);
         backplane
             .subscriptions
-            .reroute(Routes::Slots(Box::new([None; slot::COUNT])));
+            .reroute(Routes::Slots(Box::new([None; slot::COUNT])), true);
         Self {
             backplane,
             nodes: seeds.iter().map(own).collect(),
@@ -144,6 +145,8 @@ impl Cluster {
 
     /// Makes links to the primaries of `view`, ends the others, and gives each its channels.
     fn apply(&mut self, view: View) {
+        // One that is older counts where nobody is served: see `newest`.
+        let newer = view.epoch != self.epoch;
         self.epoch = view.epoch;
         self.nodes = view.nodes;
         self.connections
@@ -168,7 +171,9 @@ impl Cluster {
             let link = self.links.get(place).map(|(id, _)| *id);
             routes[usize::from(*first)..=usize::from(*last)].fill(link);
         }
-        self.backplane.subscriptions.reroute(Routes::Slots(routes));
+        self.backplane
+            .subscriptions
+            .reroute(Routes::Slots(routes), newer);
         let targets = primaries.into_iter().map(|place| self.address(place));
         self.targets.send_replace(targets.collect());
     }

@@ -201,10 +201,18 @@ impl Subscriptions {
 
     /// From here on channels belong where `routes` say. Those that have belonged elsewhere are lost: their users are told
     /// to close.
-    pub fn reroute(&self, routes: Routes) {
+    ///
+    /// Routes that are not `newer` than those before may well be older: they say nothing against a subscription that Redis
+    /// has, or is asked for. It ends that itself if the channel has gone.
+    pub fn reroute(&self, mut routes: Routes, newer: bool) {
         let mut state = self.state();
-        state.routes = routes;
-        let routes = std::mem::take(&mut state.routes);
+        if let (Routes::Slots(slots), false) = (&mut routes, newer) {
+            for (name, channel) in &state.channels {
+                if channel.wanted && state.links.contains_key(&channel.link) {
+                    slots[usize::from(slot::of(name))] = Some(channel.link);
+                }
+            }
+        }
         let moved = |name: &[u8], channel: &Channel| routes.home(name) != Some(channel.link);
         state.lose(moved, &close::UNAVAILABLE);
         state.routes = routes;
@@ -673,7 +681,7 @@ mod tests {
     fn in_a_cluster_a_lost_link_closes_those_alone_who_belong_to_it() {
         let (subscriptions, mut first) = subscriptions();
         let mut second = Redis::new(&subscriptions, 1);
-        subscriptions.reroute(routes(Some(1), Some(0)));
+        subscriptions.reroute(routes(Some(1), Some(0)), true);
         let teacher = subscriptions.join("teacher").unwrap();
         let other = subscriptions.join("other").unwrap();
         assert_eq!(first.requests(), ["+ws:other"]);
@@ -697,12 +705,12 @@ mod tests {
     fn in_a_cluster_a_user_whose_slot_moves_is_closed_and_served_where_it_went() {
         let (subscriptions, mut first) = subscriptions();
         let mut second = Redis::new(&subscriptions, 1);
-        subscriptions.reroute(routes(Some(0), Some(0)));
+        subscriptions.reroute(routes(Some(0), Some(0)), true);
         let teacher = subscriptions.join("teacher").unwrap();
         let other = subscriptions.join("other").unwrap();
         first.answer(true);
         first.answer(true);
-        subscriptions.reroute(routes(Some(1), Some(0)));
+        subscriptions.reroute(routes(Some(1), Some(0)), true);
         assert_eq!(received(&teacher).1, Some(1011));
         assert_eq!(received(&other).1, None);
         let mut again = subscriptions.join("teacher").unwrap();
@@ -712,12 +720,39 @@ mod tests {
         assert_eq!(confirmed(&mut again), Poll::Ready(Ok(())));
         publish(&second, b"news").unwrap();
         assert_eq!(received(&again), (vec!["news".to_owned()], None));
-        subscriptions.reroute(routes(None, Some(0)));
+        subscriptions.reroute(routes(None, Some(0)), true);
         assert_eq!(received(&again).1, Some(1011));
         assert_eq!(
             subscriptions.join("teacher").err(),
             Some(Refused::Unavailable)
         );
+    }
+
+    #[test]
+    fn in_a_cluster_routes_as_old_as_the_known_ones_take_nobody_away() {
+        let (subscriptions, mut first) = subscriptions();
+        let mut second = Redis::new(&subscriptions, 1);
+        subscriptions.reroute(routes(Some(0), Some(0)), true);
+        let teacher = subscriptions.join("teacher").unwrap();
+        first.answer(true);
+        subscriptions.reroute(routes(Some(1), Some(0)), false);
+        assert_eq!(received(&teacher).1, None);
+        first.feed.intake().ended(CHANNEL);
+        assert_eq!(received(&teacher).1, Some(1011));
+        drop(teacher);
+        // Redis has said so itself: now they count, and those of a node that has not heard of it do not.
+        subscriptions.reroute(routes(Some(1), Some(0)), false);
+        let mut again = subscriptions.join("teacher").unwrap();
+        assert_eq!(second.requests(), ["+ws:teacher"]);
+        subscriptions.reroute(routes(Some(0), Some(0)), false);
+        second.answer(true);
+        assert_eq!(confirmed(&mut again), Poll::Ready(Ok(())));
+        subscriptions.reroute(routes(Some(0), Some(0)), false);
+        assert_eq!(received(&again).1, None);
+        drop(second);
+        subscriptions.reroute(routes(Some(0), Some(0)), false);
+        assert!(subscriptions.join("teacher").is_ok());
+        assert_eq!(first.requests(), ["+ws:teacher"]);
     }
 
     #[test]

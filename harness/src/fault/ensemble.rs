@@ -67,8 +67,14 @@ impl Stage {
         let (cluster, from) = (self.ensemble()?, self.primary_of(user).await?);
         let to = cluster.other_primary(from);
         let mut my_id = cmd("CLUSTER");
-        let id: String = self.of(cluster.ask(to, my_id.arg("MYID")).await)?;
+        let my_id = my_id.arg("MYID");
+        let id: String = self.of(cluster.ask(to, my_id).await)?;
+        let former: String = self.of(cluster.ask(from, my_id).await)?;
         let slot = self.of(cluster.slot_of(&self.system().channel(&user.id)).await)?;
+        // Only who has been told to import a slot makes its taking it over newer than what the others know.
+        let mut import = cmd("CLUSTER");
+        import.arg("SETSLOT").arg(slot).arg("IMPORTING").arg(former);
+        self.of(cluster.ask::<()>(to, &import).await)?;
         let mut hand_over = cmd("CLUSTER");
         hand_over.arg("SETSLOT").arg(slot).arg("NODE").arg(id);
         // First who gives it away: two must not both take messages for it.
