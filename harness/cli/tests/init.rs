@@ -17,7 +17,8 @@ fn verify(folder: &Path, arguments: &[&str]) -> Output {
 
 #[rstest]
 #[case::part(&[], "--websocket or --gateway is missing")]
-#[case::redis(&["--gateway", "http://h"], "--redis is missing")]
+#[case::redis(&["--gateway", "http://h", "--websocket", "command:x"], "--redis is missing")]
+#[case::secret_of_a_gateway(&["--gateway", "http://h"], "--secret is missing")]
 #[case::secret(&["--websocket", "ws://h", "--redis", "redis://h"], "--secret is missing")]
 #[case::how(&["--websocket", "service.py"], "expected command:PROGRAM ARGUMENTS, image:NAME:TAG or url:")]
 #[case::address(

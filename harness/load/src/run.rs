@@ -93,7 +93,6 @@ async fn play_all(
                 .iter()
                 .filter(|target| target.takes(workload))
                 .collect();
-            live.turn(format!("{}: connecting", workload.name), None);
             played.push(play_one(workload, &targets, &closes, began, live).await?);
         }
         Ok((runtime.unwrap_or_default(), played))
@@ -191,7 +190,12 @@ async fn targets(
 /// Whether this process may open as many files as the workload takes.
 fn check_files(workload: &Workload, targets: &[Target]) -> Result<(), Trouble> {
     let taking = targets.iter().filter(|target| target.takes(workload));
-    let needed = OTHER_FILES + taking.map(|target| target.files(workload)).sum::<u64>();
+    let files = taking.map(|target| target.files(workload));
+    let needed = match workload.pace {
+        // One after the other.
+        Pace::Idle => OTHER_FILES + files.max().unwrap_or_default(),
+        Pace::PerSecond(_) | Pace::Maximum => OTHER_FILES + files.sum::<u64>(),
+    };
     let allowed = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(u64::MAX, |(soft, _)| soft);
     if needed <= allowed {
         return Ok(());
@@ -220,16 +224,23 @@ async fn play_one(
     began: Instant,
     live: &Live,
 ) -> Result<Played, Trouble> {
+    let mut complete = true;
+    let mut measured = Vec::new();
     let mut players = Vec::new();
     for target in targets {
-        players.push(join(workload, target, closes, began).await?);
+        let words = format!("{}: connecting to {}", workload.name, target.name);
+        live.turn(words, None);
+        let player = join(workload, target, closes, began).await?;
+        if workload.pace == Pace::Idle {
+            // There is nothing to do by turns: the next target has all open files for itself.
+            let (target, arrived) = player.leave(workload, true).await?;
+            complete &= arrived;
+            measured.push(target);
+        } else {
+            players.push(player);
+        }
     }
-    let mut complete = true;
-    let rounds = if workload.pace == Pace::Idle {
-        0
-    } else {
-        workload.rounds
-    };
+    let rounds = workload.rounds;
     'rounds: for round in 0..rounds {
         for player in &mut players {
             player.rounds.push(Turn::default());
@@ -256,7 +267,6 @@ async fn play_one(
             }
         }
     }
-    let mut measured = Vec::new();
     for player in players {
         let (target, arrived) = player.leave(workload, complete).await?;
         complete = arrived;

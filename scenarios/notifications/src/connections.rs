@@ -326,6 +326,8 @@ async fn reconnect(stage: Stage) -> Outcome {
         .await?;
     stage.settle().await?;
     first.close().await?;
+    // The service has had a message to send since, and so it knows that the client has gone.
+    stage.settle().await?;
 
     stage
         .publish_bytes(&teacher, "missed", br#"{"event":"missed","data":{}}"#)

@@ -44,7 +44,8 @@ async fn log(stage: Stage) -> Outcome {
     for token in [&bad, &bad] {
         let refused = stage
             .connect_to(&format!("/ws?token={token}"), &teacher)
-            .await?;
+            .await
+            .breaks("token.refusal-visible")?;
         let reason = refused.expect_refusal().await?;
         let id = reason["correlation_id"].as_str().unwrap_or_default();
         ensure(

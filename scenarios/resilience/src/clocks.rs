@@ -1,5 +1,6 @@
 //! The clock of whoever signs tokens and the clocks of the services differ.
 
+use harness::breach::Breaks;
 use harness::fixture::Service;
 use harness::http::Call;
 use harness::profile::Capability;
@@ -73,7 +74,12 @@ async fn websocket_service(stage: Stage) -> Outcome {
     for (name, _, skew, good) in SKEWED {
         let token = token(&stage, name, skew);
         let path = format!("/ws?token={token}");
-        let client = stage.connect_to(&path, &teacher).await?;
+        let connected = stage.connect_to(&path, &teacher).await;
+        let client = match good {
+            Some(true) => connected?,
+            // Whoever refuses it has to do so where a client can see why.
+            Some(false) | None => connected.breaks("token.refusal-visible")?,
+        };
         match good {
             Some(true) => {}
             Some(false) => drop(client.expect_refusal().await?),

@@ -32,7 +32,8 @@ Examples:
 A part that is not named is not verified. HOW is one of
   command:PROGRAM ARGUMENTS   a child process, run in the profile's folder
   image:NAME:TAG              a container
-  url:ws://HOST:PORT          it runs already; then Redis and the secret have to be named as well
+  url:ws://HOST:PORT          it runs already; then the secret has to be named as well, and Redis if there is a
+                              websocket service
 
 Exit status:
   0  the profile is written

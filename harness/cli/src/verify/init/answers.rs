@@ -36,7 +36,7 @@ pub struct Given {
 pub struct Answers {
     pub websocket: Option<How>,
     pub gateway: Option<How>,
-    /// Where Redis is; without it a run starts one.
+    /// Where Redis is; without it a run starts one, if it needs one.
     pub redis: Option<String>,
     /// What tokens are signed with; without it a run makes a secret.
     pub secret: Option<String>,
@@ -81,20 +81,24 @@ impl FromStr for How {
 }
 
 impl Given {
-    /// Whether a part is somebody else's, who has a Redis and a secret then.
-    pub fn needs_redis_and_secret(&self) -> bool {
+    /// Whether a part is somebody else's, who has a secret then.
+    pub fn is_elsewhere(&self) -> bool {
         let parts = [&self.websocket, &self.gateway];
         parts.into_iter().flatten().any(How::is_url)
     }
 
+    /// Whether messages are published in a Redis that is somebody else's. Behind a gateway alone there are none.
+    pub fn needs_redis(&self) -> bool {
+        self.is_elsewhere() && self.websocket.is_some()
+    }
+
     /// The first thing without which there is no profile.
     pub fn missing(&self) -> Option<String> {
-        let elsewhere = self.needs_redis_and_secret();
         let words = if self.websocket.is_none() && self.gateway.is_none() {
             "--websocket or --gateway is missing: how the part to verify is started or reached"
-        } else if elsewhere && self.redis.is_none() {
+        } else if self.needs_redis() && self.redis.is_none() {
             "--redis is missing: a part at a url has a Redis already, and messages are published there"
-        } else if elsewhere && self.secret.is_none() {
+        } else if self.is_elsewhere() && self.secret.is_none() {
             "--secret is missing: a part at a url checks tokens with a secret of its own"
         } else {
             return None;
@@ -117,6 +121,13 @@ impl Given {
 }
 
 impl Answers {
+    /// Whether the suite has no business with any Redis: a gateway that runs already is verified, and nothing else.
+    pub fn needs_no_redis(&self) -> bool {
+        self.redis.is_none()
+            && self.websocket.is_none()
+            && self.gateway.as_ref().is_some_and(How::is_url)
+    }
+
     /// What a profile that says this would be refused for.
     pub fn problem(&self) -> Option<String> {
         let text = text::profile(self, "profile");

@@ -41,7 +41,6 @@ impl<'a> Questions<'a> {
                     );
             }
         }
-        let elsewhere = given.needs_redis_and_secret();
         if given.issuer.is_none() {
             let question = "Who issues the tokens (iss)?";
             given.issuer = Some(self.ask(question, Some(ISSUER), text)?);
@@ -51,7 +50,7 @@ impl<'a> Questions<'a> {
             given.audience = Some(self.ask(question, Some(AUDIENCE), text)?);
         }
         if given.secret.is_none() {
-            given.secret = self.secret(elsewhere)?;
+            given.secret = self.secret(given.is_elsewhere())?;
         }
         if given.websocket.is_some() && given.path.is_none() {
             let question = "At which path is the WebSocket?";
@@ -62,7 +61,7 @@ impl<'a> Questions<'a> {
                 })
             })?);
         }
-        if elsewhere && given.redis.is_none() {
+        if given.needs_redis() && given.redis.is_none() {
             let question =
                 "Where is the Redis that messages are published in, as in redis://localhost:6379?";
             given.redis = Some(self.ask(question, None, |url| {
@@ -189,6 +188,11 @@ mod tests {
         Some("ws://localhost:80"),
         None
     )]
+    #[case::gateway_elsewhere(
+        "gateway\nhttp://localhost:81\n\n\nsecret\n",
+        None,
+        Some("http://localhost:81")
+    )]
     fn lines_are_answers(
         #[case] lines: &str,
         #[case] websocket: Option<&str>,
@@ -205,21 +209,19 @@ mod tests {
             (answers.issuer.as_str(), answers.audience.as_str()),
             (ISSUER, AUDIENCE)
         );
-        let elsewhere = lines.contains("redis:");
-        assert_eq!(answers.secret.as_deref(), elsewhere.then_some("secret"));
-        assert_eq!(
-            answers.redis.as_deref(),
-            elsewhere.then_some("redis://localhost")
-        );
-        assert_eq!(answers.path, if elsewhere { "/ws/" } else { PATH });
+        let typed = |words: &'static str| lines.contains(words).then_some(words);
+        assert_eq!(answers.secret.as_deref(), typed("secret"));
+        assert_eq!(answers.redis.as_deref(), typed("redis://localhost"));
+        assert_eq!(answers.path, typed("/ws/").unwrap_or(PATH));
     }
 
     #[test]
     fn a_wrong_answer_is_told_and_asked_again() {
         let given = Given {
-            gateway: Some("url:http://h".parse().unwrap()),
+            websocket: Some("url:ws://h".parse().unwrap()),
             secret: Some("s".to_owned()),
             issuer: Some("i".to_owned()),
+            path: Some("/ws".to_owned()),
             ..Given::default()
         };
         let (answers, said) = typed(given, "\n\nhttp://h\nredis://h\n");

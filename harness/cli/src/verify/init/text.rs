@@ -64,7 +64,7 @@ pub fn profile(answers: &Answers, file: &str) -> String {
          # out, except Redis: what needs it is skipped, with the reason.\n\
          #\n\
          {BRACES}\n{LACKS}\n{}",
-        redis(answers.redis.as_deref())
+        redis(answers)
     );
     if let Some(how) = &answers.websocket {
         let path = quoted(&answers.path);
@@ -81,8 +81,11 @@ pub fn profile(answers: &Answers, file: &str) -> String {
         + "\n# Where backend services publish, unless it is here:\n# [backplane]\n# channel = \"ws:{user_id}\"\n"
 }
 
-fn redis(url: Option<&str>) -> String {
-    match url {
+fn redis(answers: &Answers) -> String {
+    match &answers.redis {
+        None if answers.needs_no_redis() => {
+            "# No [redis]: a gateway that runs already has what it needs.\n".to_owned()
+        }
         Some(url) => format!(
             "[redis]\nurl = {}   # messages are published there\n",
             quoted(url)
@@ -188,6 +191,9 @@ mod tests {
         let expected = match (websocket, gateway) {
             (0, 0) => {
                 Some("there is nothing to verify: a profile has [websocket], [gateway] or both")
+            }
+            (0, 2) if !elsewhere => {
+                Some("[gateway] url: a part at a url checks tokens with a secret")
             }
             (2, _) if !elsewhere => Some("[websocket] url: a part at a url has a Redis already"),
             (_, 2) if !elsewhere => Some("[gateway] url: a part at a url has a Redis already"),
