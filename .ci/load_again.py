@@ -57,7 +57,7 @@ def publish(redis, users, load, began):
     # Everything is ready before the first message is due: what is left is to send it.
     pause = 1_000_000_000 / load.rate
     ready = []
-    for number in range(int(load.rate * load.duration)):
+    for number in range(load.messages):
         due = began + int(number * pause)
         user = users[number % len(users)]
         message = json.dumps({"event": "load", "data": {"number": number, "due": due, "filling": ""}})
@@ -113,7 +113,7 @@ async def play(load):
     cpu, started = time.clock_gettime_ns(clock), time.monotonic_ns() + 500_000_000
     publisher = multiprocessing.get_context("fork").Process(target=publish, args=(redis, users, load, started))
     publisher.start()
-    promised = int(load.rate * load.duration) * load.per_user
+    promised = load.messages * load.per_user
     over = time.monotonic() + load.duration + PATIENCE
     while len(arrived) < promised and time.monotonic() < over:
         await asyncio.sleep(0.05)
@@ -128,7 +128,7 @@ async def play(load):
         latencies.append(now - data["due"])
         numbers[client].append(data["number"])
     of_user = {user: [] for user in users}
-    for number in range(int(load.rate * load.duration)):
+    for number in range(load.messages):
         of_user[users[number % len(users)]].append(number)
     exact = all(numbers[client] == of_user[user] for user, client in clients)
     taken = max((now for now, _, _ in arrived), default=started) - started
@@ -167,7 +167,9 @@ def arguments():
     parser.add_argument("--rate", type=float, default=1000, help="messages a second")
     parser.add_argument("--duration", type=float, default=5, help="seconds")
     parser.add_argument("--payload", type=int, default=300, help="bytes of a message")
-    return parser.parse_args()
+    load = parser.parse_args()
+    load.messages = int(load.rate * load.duration)
+    return load
 
 
 print(json.dumps(uvloop.run(play(arguments()))))

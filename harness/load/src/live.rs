@@ -19,13 +19,21 @@ struct Scene {
     book: Option<Arc<Book>>,
     /// How many of its deliveries have been told of, or were before its turn.
     told: u64,
+    /// Since when there are new ones: the last line, or where that was another's, the begin of its turn.
+    since: Instant,
 }
 
 impl Live {
     /// From now on it is the turn of the target that has this `book`, or nobody's; `words` say in what.
     pub(crate) fn turn(&self, words: String, book: Option<Arc<Book>>) {
         let told = book.as_ref().map_or(0, |book| book.deliveries());
-        let scene = Scene { words, book, told };
+        let since = Instant::now();
+        let scene = Scene {
+            words,
+            book,
+            told,
+            since,
+        };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(scene);
     }
 
@@ -45,13 +53,20 @@ impl Live {
 
     fn line(&self) -> Option<String> {
         let mut scene = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Scene { words, book, told } = scene.as_mut()?;
+        let Scene {
+            words,
+            book,
+            told,
+            since,
+        } = scene.as_mut()?;
         let Some(book) = book else {
             return Some(words.clone());
         };
         let deliveries = book.deliveries();
         let new = deliveries.saturating_sub(*told);
         *told = deliveries;
+        let time = std::mem::replace(since, Instant::now()).elapsed();
+        let rate = new as f64 / time.as_secs_f64().max(0.001);
         let open = book.open.load(Ordering::Relaxed);
         let p99 = match &*book.latencies() {
             none if none.is_empty() => String::new(),
@@ -59,7 +74,7 @@ impl Live {
         };
         let underway = book.underway();
         Some(format!(
-            "{words}: {open} open, {new} deliveries/s, {underway} under way{p99}"
+            "{words}: {open} open, {rate:.0} deliveries/s, {underway} under way{p99}"
         ))
     }
 }
