@@ -9,12 +9,15 @@ use serde_json::Value;
 fuzz_target!(|text: &str| {
     // A message's file is called after its event: anything else is refused first, and nothing behind that is reached.
     let value: Option<Value> = serde_json::from_str(text).ok();
-    let event = value.as_ref().and_then(|value| value["message"]["event"].as_str());
+    let event = value
+        .as_ref()
+        .and_then(|value| value["message"]["event"].as_str());
     let path = format!("{NOTIFICATIONS}/{}.json", event.unwrap_or("class_created"));
     match notification_from(&path, text) {
         Ok(fixture) => {
             let published = fixture.content.message.text();
-            let read: Message = serde_json::from_str(&published).expect("what is published is a message");
+            let read: Message =
+                serde_json::from_str(&published).expect("what is published is a message");
             assert_eq!(read.text(), published, "published twice, it is the same");
         }
         Err(error) => assert_helps(&error, &path, text),

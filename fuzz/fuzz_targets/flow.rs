@@ -122,7 +122,11 @@ fn lane(seen: &Seen<'_>, ledger: &Ledger) -> Lane {
     Lane {
         name: name.to_owned(),
         actor,
-        entries: seen.events.iter().filter_map(|event| entry(event, ledger)).collect(),
+        entries: seen
+            .events
+            .iter()
+            .filter_map(|event| entry(event, ledger))
+            .collect(),
         recorded: Vec::new(),
     }
 }

@@ -17,10 +17,15 @@ fuzz_target!(|below: &str| -> Corpus {
         return Corpus::Keep;
     }
     let whole = format!("{PREFIX}{below}");
-    let url = Url::parse(&format!("http://behind{whole}")).expect("what passes is the path of a URL");
+    let url =
+        Url::parse(&format!("http://behind{whole}")).expect("what passes is the path of a URL");
     assert_eq!(url.host_str(), Some("behind"));
     let decoded = |path: &str| percent_decode_str(path).decode_utf8_lossy().into_owned();
-    assert_eq!(decoded(url.path()), decoded(&whole), "it is another path to a URL parser");
+    assert_eq!(
+        decoded(url.path()),
+        decoded(&whole),
+        "it is another path to a URL parser"
+    );
 
     let segments = whole.split('/').count();
     let mut seen = whole;
@@ -28,12 +33,19 @@ fuzz_target!(|below: &str| -> Corpus {
         assert!(seen.starts_with(PREFIX), "{seen:?}");
         // Some servers take a backslash for a slash, and cut parameters off a segment.
         let read = seen.replace('\\', "/");
-        assert_eq!(read.split('/').count(), segments, "{seen:?} has other segments");
+        assert_eq!(
+            read.split('/').count(),
+            segments,
+            "{seen:?} has other segments"
+        );
         for segment in read.split('/') {
             let name = segment.split(';').next().unwrap_or_default();
             assert!(!matches!(name, "." | ".."), "{seen:?} leaves where it is");
         }
-        assert!(!seen.chars().any(|c| c.is_ascii_control()), "{seen:?} has a control character");
+        assert!(
+            !seen.chars().any(|c| c.is_ascii_control()),
+            "{seen:?} has a control character"
+        );
         seen = decoded(&seen);
     }
     Corpus::Keep

@@ -15,11 +15,23 @@ fuzz_target!(|text: &str| -> Corpus {
     }
     match Profile::parse("p.toml", text, Path::new("/nowhere")) {
         Ok(profile) => {
-            assert!(profile.websocket.is_some() || profile.gateway.is_some(), "nothing to verify");
+            assert!(
+                profile.websocket.is_some() || profile.gateway.is_some(),
+                "nothing to verify"
+            );
             assert!(profile.path.starts_with('/'), "{:?}", profile.path);
-            assert_eq!(profile.channel.matches("{user_id}").count(), 1, "{:?}", profile.channel);
+            assert_eq!(
+                profile.channel.matches("{user_id}").count(),
+                1,
+                "{:?}",
+                profile.channel
+            );
             assert_eq!(profile.refuses(Runtime::Containers), None);
-            assert_eq!(profile.refuses(profile.runtime()), None, "it refuses its own default");
+            assert_eq!(
+                profile.refuses(profile.runtime()),
+                None,
+                "it refuses its own default"
+            );
             let missing = profile.lack(Capability::Gateway).is_some();
             assert_eq!(missing, profile.gateway.is_none());
         }

@@ -8,11 +8,19 @@ use serde_json::Value;
 fuzz_target!(|words: (&str, &str, &str)| {
     let (code, message, id) = words;
     let reason = reason(code, message, id);
-    assert!(reason.len() <= REASON_LIMIT, "{} bytes: {reason}", reason.len());
+    assert!(
+        reason.len() <= REASON_LIMIT,
+        "{} bytes: {reason}",
+        reason.len()
+    );
     let value: Value = serde_json::from_str(&reason).expect("a reason is JSON");
     let members = value.as_object().expect("a reason is an object");
     assert_eq!(members.len(), 3, "{reason}");
-    for (name, word) in [("error_code", code), ("message", message), ("correlation_id", id)] {
+    for (name, word) in [
+        ("error_code", code),
+        ("message", message),
+        ("correlation_id", id),
+    ] {
         let said = members[name].as_str().expect("a member is a string");
         assert!(word.starts_with(said), "{name} of {reason}");
     }

@@ -21,6 +21,14 @@ fuzz_target!(|text: &str| {
         assert_eq!(token_in(masked), None, "in {masked:?}");
         assert!(!masked.contains(USER), "{masked:?}");
     }
-    assert_eq!(redactor.text(text), masked[0], "equal texts are masked alike");
-    assert_eq!(redactor.text(&masked[0]), masked[0], "masked twice, it is another");
+    assert_eq!(
+        redactor.text(text),
+        masked[0],
+        "equal texts are masked alike"
+    );
+    assert_eq!(
+        redactor.text(&masked[0]),
+        masked[0],
+        "masked twice, it is another"
+    );
 });

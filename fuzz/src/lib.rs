@@ -26,7 +26,10 @@ pub fn assert_helps(error: &FixtureError, file: &str, text: &str) {
         let line: usize = line.parse().expect("a line is a number");
         // An end that comes too soon is on the line after the last.
         let lines = 1 + text.matches('\n').count();
-        assert!((1..=lines).contains(&line), "{error}: there are {lines} lines");
+        assert!(
+            (1..=lines).contains(&line),
+            "{error}: there are {lines} lines"
+        );
     }
     assert!(!error.problem.is_empty(), "{error}");
 }
