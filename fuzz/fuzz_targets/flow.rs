@@ -71,9 +71,7 @@ fuzz_target!(|lanes: Vec<Seen<'_>>| {
     let text = flow.text(&redactor);
     assert_eq!(token_in(&text), None, "in {text}");
     // Not even a part of it that is long enough to be of use.
-    for part in TOKEN.split('.') {
-        assert!(!text.contains(part), "{part} in {text}");
-    }
+    assert!(has_no_part(&text), "a part of the token is in {text}");
     flow.lanes.reverse();
     let same = lanes.iter().all(|seen| !seen.crowd);
     if same && has_one_name_each(&flow) {
@@ -84,20 +82,28 @@ fuzz_target!(|lanes: Vec<Seen<'_>>| {
 impl Words<'_> {
     fn bytes(&self) -> Vec<u8> {
         match self {
-            Self::Bytes(bytes) => bytes.to_vec(),
+            Self::Bytes(bytes) if has_no_part(&String::from_utf8_lossy(bytes)) => bytes.to_vec(),
             _ => self.text().into_bytes(),
         }
     }
 
     fn text(&self) -> String {
         match self {
-            Self::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            Self::Text(text) => (*text).to_owned(),
-            Self::Long(text, times) => text.repeat(usize::from(times % 5000) / text.len().max(1)),
+            Self::Bytes(bytes) => without_parts(&String::from_utf8_lossy(bytes)),
+            Self::Text(text) => without_parts(text),
+            Self::Long(text, times) => {
+                without_parts(text).repeat(usize::from(times % 5000) / text.len().max(1))
+            }
             // What a token's characters are is part of it: beside one it would be another, longer word.
-            Self::Token(before, after) => format!("{before} {TOKEN} {after}"),
+            Self::Token(before, after) => {
+                let (before, after) = (without_parts(before), without_parts(after));
+                format!("{before} {TOKEN} {after}")
+            }
             Self::TokenAfter(bytes) => format!("{} {TOKEN}", "x".repeat(usize::from(*bytes))),
-            Self::Member(text) => json!({ "token": TOKEN, *text: [text, TOKEN] }).to_string(),
+            Self::Member(text) => {
+                let text = without_parts(text);
+                json!({ "token": TOKEN, text.as_str(): [text, TOKEN] }).to_string()
+            }
         }
     }
 
@@ -108,6 +114,17 @@ impl Words<'_> {
             Err(_) => Body::Text(self.text()),
         }
     }
+}
+
+/// Whether it holds no part of the token.
+fn has_no_part(text: &str) -> bool {
+    !TOKEN.split('.').any(|part| text.contains(part))
+}
+
+/// The same without any part of the token, which a fuzzer finds by itself in the end: alone it is nobody's token, and stays.
+fn without_parts(text: &str) -> String {
+    let parts = TOKEN.split('.');
+    parts.fold(text.to_owned(), |text, part| text.replace(part, "·"))
 }
 
 fn lane(seen: &Seen<'_>, ledger: &Ledger) -> Lane {

@@ -9,8 +9,8 @@ use reqwest::Url;
 const PREFIX: &str = "/v1/classes/";
 
 fuzz_target!(|below: &str| -> Corpus {
-    // Neither can be in the path of a request's target.
-    if below.contains(['?', '#']) {
+    // None of them can be in the path of a request's target (RFC 9112, section 3.2.1).
+    if below.contains(['?', '#', ' ']) {
         return Corpus::Reject;
     }
     if path::check(below).is_err() {
