@@ -135,6 +135,16 @@ impl Stage {
         }
     }
 
+    /// Waits, however long it takes, until the websocket service's metric `name`, one without labels, is at most `value`:
+    /// beside a step that brings this about or fails.
+    pub async fn until_metric_falls(&self, name: &str, value: u32) -> Outcome {
+        while self.metric(name).await? > f64::from(value) {
+            sleep(POLL_INTERVAL).await;
+        }
+        self.operator_notes(&format!("reads /metrics until {name} is {value}"));
+        Ok(())
+    }
+
     /// The value of the websocket service's metric `name`, one without labels, unseen by the flow.
     pub async fn metric(&self, name: &str) -> Outcome<f64> {
         let call = Call::get("/metrics");

@@ -130,7 +130,6 @@ impl Stage {
                 return Err(Failure::Broken(lost.into_iter().map(alone).collect()));
             }
         }
-        self.operator_notes(&format!("reads /metrics until {name} is {value}"));
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Closes that the guide's client answers with another connection, as a page's `CloseEvent` shows them.
 
+use futures_util::future::try_join;
 use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario};
 use harness::system::{Part, Settings};
@@ -56,11 +57,15 @@ async fn slow_page(mut page: Page) -> Outcome {
     stage.until_metric(GAUGE, 2).await?;
     page.tab.halt().await?;
     client.note("the page's script does not run");
+    // A service does not wait for ever until its close is read: the script runs again as soon as it is closed.
+    let closed = async {
+        stage.until_metric_falls(GAUGE, 1).await?;
+        Ok(page.tab.go_on().await?)
+    };
     // Who reads shows how far the service is.
-    stage
-        .flood_until((&[teacher], &[colleague]), &[reader], (GAUGE, 1))
-        .await?;
-    page.tab.go_on().await?;
+    let (flooded, others, reading) = ([teacher], [colleague], [reader]);
+    let flood = stage.flood_until((&flooded, &others), &reading, (GAUGE, 1));
+    try_join(flood, closed).await?;
     client.expect_close_in_time(1013, "SLOW_CONSUMER").await?;
     page.leave().await
 }

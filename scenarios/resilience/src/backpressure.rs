@@ -1,5 +1,6 @@
 //! A client that does not read.
 
+use futures_util::future::try_join;
 use harness::breach::Breaks;
 use harness::profile::Capability;
 use harness::scenario::{Failure, Outcome, Scenario, ensure};
@@ -42,31 +43,38 @@ async fn slow_consumer(stage: Stage) -> Outcome {
     stage.connect(&colleague).await?;
     stage.until_metric(GAUGE, 3).await?;
 
-    let mut portions =
-        std::iter::repeat_n(LARGE, LARGE_PORTIONS).chain(std::iter::repeat_n(MANY, MANY_PORTIONS));
-    let mut published: Vec<Vec<u8>> = Vec::new();
-    while stage.metric(GAUGE).await? > 2.0 {
-        let count = published.len();
-        let Some((messages, length)) = portions.next() else {
-            let bytes: usize = published.iter().map(Vec::len).sum();
-            return Err(Failure::broken(format!(
-                "{count} messages of {bytes} bytes together were queued for a client that does not read"
-            )));
-        };
-        let numbers = count + 1..=count + messages;
-        let portion: Vec<Vec<u8>> = numbers.map(|number| long(number, length)).collect();
-        stage.publish_flood(&teacher, "long", &portion).await?;
-        published.extend(portion);
-        // The user's other connection has everything so far, while this one has read nothing.
-        quick
-            .expect_texts(published.len())
-            .await
-            .breaks("connections.slow-consumer-alone")?;
-    }
-    // So has everybody else.
-    stage.settle().await?;
-
-    let farewell = slow.expect_close(1013, "SLOW_CONSUMER").await?;
+    let flood = async {
+        let mut portions = std::iter::repeat_n(LARGE, LARGE_PORTIONS)
+            .chain(std::iter::repeat_n(MANY, MANY_PORTIONS));
+        let mut published: Vec<Vec<u8>> = Vec::new();
+        while stage.metric(GAUGE).await? > 2.0 {
+            let count = published.len();
+            let Some((messages, length)) = portions.next() else {
+                let bytes: usize = published.iter().map(Vec::len).sum();
+                return Err(Failure::broken(format!(
+                    "{count} messages of {bytes} bytes together were queued for a client that does not read"
+                )));
+            };
+            let numbers = count + 1..=count + messages;
+            let portion: Vec<Vec<u8>> = numbers.map(|number| long(number, length)).collect();
+            stage.publish_flood(&teacher, "long", &portion).await?;
+            published.extend(portion);
+            // The user's other connection has everything so far, while this one has read nothing.
+            quick
+                .expect_texts(published.len())
+                .await
+                .breaks("connections.slow-consumer-alone")?;
+        }
+        // So has everybody else.
+        stage.settle().await?;
+        Ok(published)
+    };
+    // A service does not wait for ever until its close is read: this client reads as soon as it is closed.
+    let closed = async {
+        stage.until_metric_falls(GAUGE, 2).await?;
+        slow.expect_close(1013, "SLOW_CONSUMER").await
+    };
+    let (published, farewell) = try_join(flood, closed).await?;
     let came = farewell.texts.len();
     ensure(published.starts_with(&farewell.texts), || {
         format!(
