@@ -58,7 +58,10 @@ async fn start_and_end(end: &str) -> ExitCode {
 }
 
 fn nothing_is_left(end: &str, signal: Option<&str>) -> Result<(), Failed> {
-    let mut starter = Command::new(env::current_exe()?)
+    // What is started in the background of a script ignores a Ctrl-C, and so would this.
+    let mut starter = Command::new("env")
+        .arg("--default-signal=INT")
+        .arg(env::current_exe()?)
         .env(ENDS, end)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -84,8 +87,13 @@ fn check(starter: &mut Child, end: &str, signal: Option<&str>) -> Result<(), Fai
         let pid = starter.id().to_string();
         Command::new("kill").args(["-s", signal, &pid]).status()?;
     }
-    starter.wait()?;
     let deadline = Instant::now() + PATIENCE;
+    while starter.try_wait()?.is_none() {
+        if Instant::now() > deadline {
+            return Err(format!("{end}, {signal:?}: it has not ended").into());
+        }
+        sleep(Duration::from_millis(20));
+    }
     // Who waited for it to stop finds it gone; otherwise somebody else ends it, and nothing tells when that is done.
     while end != "stop" && (folder.exists() || !processes_of(folder).is_empty()) {
         if Instant::now() > deadline {
