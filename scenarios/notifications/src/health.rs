@@ -52,6 +52,13 @@ pub fn scenarios() -> Vec<Scenario> {
             metrics,
         )
         .proves(["metrics.names", "metrics.no-user-label"]),
+        Scenario::new(
+            "notifications/health/messages-counted",
+            "/metrics counts the messages that are sent",
+            messages_counted,
+        )
+        .proves(["metrics.names"])
+        .needs([Capability::Counts]),
     ]
 }
 
@@ -96,7 +103,7 @@ async fn members(stage: &Stage, path: &'static str, expected: Value) -> Outcome<
     Ok(actual)
 }
 
-async fn metrics(stage: Stage) -> Outcome {
+async fn messages_counted(stage: Stage) -> Outcome {
     let teacher = stage.user("teacher");
     stage.connect(&teacher).await?;
     let before = stage.metric(SENT).await?;
@@ -109,6 +116,16 @@ async fn metrics(stage: Stage) -> Outcome {
     ensure(after > before, || {
         format!("a message was sent, and {SENT} went from {before} to {after}")
     })?;
+    stage.note("operator", &format!("{SENT} of /metrics has risen"));
+    Ok(())
+}
+
+async fn metrics(stage: Stage) -> Outcome {
+    let teacher = stage.user("teacher");
+    stage.connect(&teacher).await?;
+    let hello = br#"{"event":"hello","data":{}}"#;
+    stage.publish_bytes(&teacher, "hello", hello).await?;
+    stage.settle().await?;
 
     let text = stage.websocket_metrics("operator").await?;
     for name in [
