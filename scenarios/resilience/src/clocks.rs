@@ -11,6 +11,7 @@ use harness::token::Claims;
 use serde_json::json;
 
 const HOUR: i64 = 3600;
+const VISIBLE: &str = "token.refusal-visible";
 
 /// A token of another clock: its name, the sentence, how its claims differ from good ones, and whether it is good; nothing
 /// where the contract leaves that to the service.
@@ -55,7 +56,7 @@ pub fn scenarios() -> Vec<Scenario> {
             "a token's issuer may have another clock: the websocket service goes by its own, and serves or refuses",
             websocket_service,
         )
-        .proves(["token.own-clock", "token.refusal-visible"])
+        .proves(["token.own-clock", VISIBLE])
         .needs([Capability::Websocket])
         .on_own_system(Settings::default()),
         Scenario::new(
@@ -75,15 +76,15 @@ async fn websocket_service(stage: Stage) -> Outcome {
         let token = token(&stage, name, skew);
         let path = format!("/ws?token={token}");
         let connected = stage.connect_to(&path, &teacher).await;
-        let client = match good {
-            Some(true) => connected?,
-            // Whoever refuses it has to do so where a client can see why.
-            Some(false) | None => connected.breaks("token.refusal-visible")?,
-        };
         match good {
-            Some(true) => {}
-            Some(false) => drop(client.expect_refusal().await?),
-            None => stage.expect_service_or_refusal(&client).await?,
+            Some(true) => drop(connected?),
+            // Whoever refuses it has to do so where a client can see why.
+            Some(false) => drop(connected.breaks(VISIBLE)?.expect_refusal().await?),
+            None => {
+                stage
+                    .expect_service_or_refusal(&connected.breaks(VISIBLE)?)
+                    .await?
+            }
         }
     }
     let hello = br#"{"event":"hello","data":{}}"#;

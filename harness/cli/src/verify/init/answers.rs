@@ -123,9 +123,7 @@ impl Given {
 impl Answers {
     /// Whether the suite has no business with any Redis: a gateway that runs already is verified, and nothing else.
     pub fn needs_no_redis(&self) -> bool {
-        self.redis.is_none()
-            && self.websocket.is_none()
-            && self.gateway.as_ref().is_some_and(How::is_url)
+        self.websocket.is_none() && self.gateway.as_ref().is_some_and(How::is_url)
     }
 
     /// What a profile that says this would be refused for.
