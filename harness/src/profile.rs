@@ -28,7 +28,7 @@ use crate::fixture::FixtureError;
 use crate::system::{Chromium, Runtime};
 use crate::token::Key;
 pub use image::{Image, ImageName};
-pub use wire::{TokenIn, Upgrade};
+pub use wire::{Subscribe, TokenIn, Upgrade};
 
 /// What to verify, and how to start or reach it.
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ pub struct Profile {
     pub path: String,
     /// Where it looks for the token.
     pub token_in: TokenIn,
+    /// How its clients subscribe, where they do it themselves.
+    pub subscribe: Option<Subscribe>,
     /// Where the gateway's WebSocket was, which is gone, with `{client_id}` in it.
     pub legacy_path: String,
     /// What the gateway's errors look like.
@@ -355,7 +357,11 @@ impl Profile {
             Capability::Sentinel => self.lack_of_word(Speaks::Sentinel, "sentinel"),
             Capability::Cluster => self.lack_of_word(Speaks::Cluster, "cluster"),
             Capability::Sharded => self.lack_of_word(Speaks::Sharded, "sharded"),
-            Capability::Websocket => missing(&self.websocket, "websocket"),
+            Capability::Websocket => missing(&self.websocket, "websocket").or_else(|| {
+                let words = "clients of [websocket] subscribe with a message of their own, which the contract knows nothing \
+                             of: `verify load` alone does that";
+                self.subscribe.is_some().then(|| words.to_owned())
+            }),
             Capability::Gateway => missing(&self.gateway, "gateway"),
             Capability::Downstreams => missing(&self.gateway, "gateway").or_else(|| {
                 elsewhere(&self.gateway, "gateway", "it needs the ports of [standins]")
@@ -546,6 +552,12 @@ mod tests {
         Capability::Browser,
         "[websocket] is at /live, and a client of the guide asks for /ws"
     )]
+    #[case::another_protocol(
+        "[websocket]\nsubscribe = { send = \"{channel}\", message = \"/2\" }",
+        Capability::Websocket,
+        "clients of [websocket] subscribe with a message of their own, which the contract knows nothing of: `verify load` \
+         alone does that"
+    )]
     #[case::gateway_elsewhere(
         "[redis]\nurl = \"redis://h\"\n[gateway]\nurl = \"http://h\"",
         Capability::Downstreams,
@@ -557,6 +569,12 @@ mod tests {
         #[case] reason: &str,
     ) {
         assert_eq!(profile(text).lack(capability).as_deref(), Some(reason));
+    }
+
+    #[rstest]
+    fn those_of_services_in_other_languages_are_read(#[files("foreign/*/*.toml")] path: PathBuf) {
+        let profile = Profile::of_file(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert!(profile.parts().any(|(name, _)| name != "redis"), "{profile:?}");
     }
 
     /// The profile that says `text`, and who signs tokens.

@@ -279,8 +279,10 @@ impl Theatre {
         let opened = async {
             let lines = Lines::open(&system).await?;
             let mut trouble = system.trouble.clone();
+            // What the contract knows nothing of is asked nothing that it says.
+            let asked = system.profile().lack(Capability::Websocket).is_none();
             for part in system.replicas(Part::WebsocketService) {
-                if system.websocket.is_none() || trouble.contains_key(&Capability::Websocket) {
+                if !asked || trouble.contains_key(&Capability::Websocket) {
                     break;
                 }
                 let endpoint = system.endpoint_past_balancer(part)?;

@@ -36,6 +36,8 @@ pub struct Plan {
     pub ramp: Duration,
     /// What messages look like.
     pub form: Form,
+    /// Where they are in what comes, as a JSON pointer; none where they are all that comes.
+    pub message: Option<String>,
     /// The close codes that tell a client what to do.
     pub closes: Closes,
 }
@@ -132,6 +134,7 @@ fn work(
         around: Surroundings {
             book,
             form: plan.form.clone(),
+            message: plan.message.clone(),
             latencies: histogram(),
             arrived: 0,
             knows_close: &knows_close,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use mio::net::TcpStream;
+use serde_json::Value;
 
 use super::account::{Account, End};
 use super::book::Book;
@@ -32,6 +33,8 @@ pub struct Greeting {
     pub bytes: Vec<u8>,
     /// `Sec-WebSocket-Accept` of the answer.
     pub accept: String,
+    /// What it says after that, as a frame, if it is the client that subscribes: a text that is no message answers it.
+    pub subscribes: Vec<u8>,
 }
 
 /// A connection and its accounts.
@@ -42,8 +45,8 @@ pub struct Client {
     user: u32,
     /// What it has to send, and how much of that is sent.
     out: (Vec<u8>, usize),
-    /// What its handshake has to be answered; none once it has been.
-    accept: Option<String>,
+    /// How far its handshake is.
+    handshake: Handshake,
     /// Bytes of something that is not whole yet.
     rest: Vec<u8>,
     /// A message of which only some frames have come.
@@ -56,6 +59,16 @@ pub struct Client {
     arrived: u64,
 }
 
+/// How far a handshake is.
+enum Handshake {
+    /// It is to be answered with this `Sec-WebSocket-Accept`; then this frame is sent.
+    Begun(String, Vec<u8>),
+    /// The frame is to be answered.
+    Subscribing,
+    /// It is complete.
+    Over,
+}
+
 /// What all clients of one target share.
 pub struct Surroundings<'a> {
     /// Where what comes is entered.
@@ -66,6 +79,8 @@ pub struct Surroundings<'a> {
     pub latencies: Histogram<u64>,
     /// How many messages have come, until it is entered in the book.
     pub arrived: u64,
+    /// Where a message is in what comes, as a JSON pointer; none where it is all that comes.
+    pub message: Option<String>,
     /// The close codes that tell a client what to do.
     pub knows_close: &'a (dyn Fn(u16) -> bool + Send),
     /// Where bytes are read to.
@@ -100,7 +115,7 @@ impl Client {
             wire,
             user,
             out: (greeting.bytes, 0),
-            accept: Some(greeting.accept),
+            handshake: Handshake::Begun(greeting.accept, greeting.subscribes),
             rest: Vec::new(),
             pieces: None,
             accounts: (0..users).map(|_| Account::from(0)).collect(),
@@ -121,15 +136,15 @@ impl Client {
 
     /// Moves whatever can be moved. An error is of a handshake that failed.
     pub fn drive(&mut self, around: &mut Surroundings<'_>) -> io::Result<News> {
-        let was_open = self.accept.is_none();
+        let was_open = self.is_open();
         let ended = match self.moved(around) {
             Ok(ended) => ended,
-            Err(error) if self.accept.is_some() => return Err(error),
+            Err(error) if !self.is_open() => return Err(error),
             // However it is lost: the client sees that it is.
             Err(_) => true,
         };
         if ended {
-            if self.accept.is_some() {
+            if !self.is_open() {
                 return Err(io::Error::other(format!(
                     "the connection ended before its handshake{}",
                     self.said()
@@ -139,9 +154,13 @@ impl Client {
             return Ok(News::Ended(self.close.flatten()));
         }
         Ok(match was_open {
-            false if self.accept.is_none() => News::Opened,
+            false if self.is_open() => News::Opened,
             _ => News::None,
         })
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.handshake, Handshake::Over)
     }
 
     /// Whether the connection has ended.
@@ -203,7 +222,7 @@ impl Client {
             whole = std::mem::take(&mut self.rest);
             &whole
         };
-        if self.accept.is_some() {
+        if matches!(self.handshake, Handshake::Begun(..)) {
             match self.greeted(bytes)? {
                 Some(used) => bytes = &bytes[used..],
                 None => {
@@ -226,6 +245,9 @@ impl Client {
 
     /// How much of `bytes` is the answer to the handshake, once it is whole.
     fn greeted(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        let Handshake::Begun(accept, subscribes) = &mut self.handshake else {
+            return Ok(Some(0));
+        };
         let used = match self.wire {
             Wire::Raw => match bytes {
                 [] => return Ok(None),
@@ -239,7 +261,6 @@ impl Client {
             Wire::WebSocket => match bytes.windows(4).position(|end| end == b"\r\n\r\n") {
                 Some(end) => {
                     let head = String::from_utf8_lossy(&bytes[..end]);
-                    let accept = self.accept.as_deref().unwrap_or_default();
                     upgraded(&head, accept).map_err(io::Error::other)?;
                     end + 4
                 }
@@ -268,7 +289,13 @@ impl Client {
                 used
             }
         };
-        self.accept = None;
+        self.handshake = match std::mem::take(subscribes) {
+            nothing if nothing.is_empty() => Handshake::Over,
+            frame => {
+                self.out.0.extend(frame);
+                Handshake::Subscribing
+            }
+        };
         Ok(Some(used))
     }
 
@@ -313,12 +340,12 @@ impl Client {
             }
         };
         match (frame.kind, frame.last, &mut self.pieces) {
-            (Kind::Text, true, None) => self.note(frame.payload, now, around),
+            (Kind::Text, true, None) => self.text(frame.payload, now, around),
             (Kind::Text, false, None) => self.pieces = Some(frame.payload.to_vec()),
             (Kind::Continuation, last, Some(pieces)) => {
                 pieces.extend_from_slice(frame.payload);
                 if let (true, Some(message)) = (last, self.pieces.take_if(|_| last)) {
-                    self.note(&message, now, around);
+                    self.text(&message, now, around);
                 }
             }
             (Kind::Ping | Kind::Close, ..) => {
@@ -332,6 +359,20 @@ impl Client {
             _ => self.damage(),
         }
         Ok(Some(length))
+    }
+
+    fn text(&mut self, bytes: &[u8], now: Duration, around: &mut Surroundings<'_>) {
+        let Some(pointer) = &around.message else {
+            return self.note(bytes, now, around);
+        };
+        let Ok(text) = serde_json::from_slice::<Value>(bytes) else {
+            return self.damage();
+        };
+        match (text.pointer(pointer).and_then(Value::as_str), &self.handshake) {
+            (Some(message), _) => self.note(message.as_bytes(), now, around),
+            (None, Handshake::Subscribing) => self.handshake = Handshake::Over,
+            (None, _) => {}
+        }
     }
 
     fn note(&mut self, bytes: &[u8], now: Duration, around: &mut Surroundings<'_>) {

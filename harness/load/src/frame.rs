@@ -35,8 +35,6 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoFrame;
 
-/// The length of a masked frame's head, for the short payloads of a client's answers.
-const HEAD: usize = 6;
 /// The longest payload of a control frame.
 const LONGEST_CONTROL: usize = 125;
 
@@ -93,15 +91,32 @@ pub fn answer(frame: &Frame<'_>) -> Option<Vec<u8>> {
         Kind::Close => 8,
         _ => return None,
     };
-    // A control frame's length fits into the seven bits: `parse` has seen to it.
-    let length = frame.payload.len() as u8;
+    Some(masked(opcode, frame.payload))
+}
+
+/// A client's text, masked.
+pub fn text(text: &str) -> Vec<u8> {
+    masked(1, text.as_bytes())
+}
+
+fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mask = fastrand::u32(..).to_be_bytes();
-    let mut bytes = Vec::with_capacity(HEAD + frame.payload.len());
-    bytes.extend([0x80 | opcode, 0x80 | length]);
+    let mut bytes = vec![0x80 | opcode];
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(length @ ..=125), _) => bytes.push(0x80 | length),
+        (_, Ok(length)) => {
+            bytes.push(0x80 | 126);
+            bytes.extend(length.to_be_bytes());
+        }
+        _ => {
+            bytes.push(0x80 | 127);
+            bytes.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
     bytes.extend(mask);
-    let masked = frame.payload.iter().zip(mask.iter().cycle());
+    let masked = payload.iter().zip(mask.iter().cycle());
     bytes.extend(masked.map(|(byte, mask)| byte ^ mask));
-    Some(bytes)
+    bytes
 }
 
 /// The code of a close frame's payload, if it has one.
@@ -163,11 +178,26 @@ mod tests {
         let (ping, _) = parse(b"\x89\x03abc").unwrap().unwrap();
         let pong = answer(&ping).unwrap();
         assert_eq!(pong[..2], [0x8a, 0x83]);
-        let unmasked: Vec<u8> = (0..3)
-            .map(|index| pong[HEAD + index] ^ pong[2 + index])
-            .collect();
-        assert_eq!(unmasked, b"abc");
+        assert_eq!(unmasked(&pong[2..]), b"abc");
         assert_eq!(answer(&text(b"abc")), None);
+    }
+
+    #[rstest]
+    #[case::short(125, &[0x81, 0xfd])]
+    #[case::longer(126, &[0x81, 0xfe, 0, 126])]
+    #[case::longest(1 << 16, &[0x81, 0xff, 0, 0, 0, 0, 0, 1, 0, 0])]
+    fn a_clients_text_is_masked_and_as_long_as_it_says(#[case] length: usize, #[case] head: &[u8]) {
+        let words = "x".repeat(length);
+        let frame = super::text(&words);
+        assert!(frame.starts_with(head), "{:?}", &frame[..10]);
+        assert_eq!(unmasked(&frame[head.len()..]), words.as_bytes());
+    }
+
+    /// What is in a frame from its mask on.
+    fn unmasked(bytes: &[u8]) -> Vec<u8> {
+        let (mask, payload) = bytes.split_at(4);
+        let payload = payload.iter().zip(mask.iter().cycle());
+        payload.map(|(byte, mask)| byte ^ mask).collect()
     }
 
     #[test]

@@ -132,8 +132,11 @@ async fn open(
     runtime: Option<Runtime>,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Theatre, Trouble> {
-    let needed = [Capability::Websocket, Capability::Bursts];
-    if let Some(lack) = needed.into_iter().find_map(|need| profile.lack(need)) {
+    let lack = match profile.websocket {
+        Some(_) => profile.lack(Capability::Bursts),
+        None => profile.lack(Capability::Websocket),
+    };
+    if let Some(lack) = lack {
         return Err(Trouble::Usage(format!(
             "{}: no load can be put on it: {lack}",
             profile.file

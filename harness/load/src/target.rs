@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use harness::system::{Part, System, Usage};
+use harness::profile::{Capability, Subscribe};
+use harness::system::{ORIGIN, Part, System, Usage};
 use harness::token::Issuer;
 use uuid::Uuid;
 
@@ -196,6 +197,7 @@ impl Target {
             per_user,
             ramp: workload.ramp,
             form: form.clone(),
+            message: self.subscribe().map(|subscribe| subscribe.message.clone()),
             closes: Arc::clone(closes),
         };
         let publisher = Publisher {
@@ -213,6 +215,14 @@ impl Target {
     async fn redis_of(system: &System) -> Result<Way, String> {
         let endpoint = system.redis().ok_or("there is no Redis to publish in")?;
         Way::to(endpoint).await
+    }
+
+    /// How its clients subscribe, where they do it themselves.
+    fn subscribe(&self) -> Option<&Subscribe> {
+        match &self.source {
+            Source::System(system) => system.profile().subscribe.as_ref(),
+            Source::Relay(_) | Source::Redis => None,
+        }
     }
 
     /// Where messages to a user are published: only one target hears of each.
@@ -244,6 +254,11 @@ fn upgrades(system: &System, workload: &Workload, users: &Ids) -> Result<Vec<Gre
     let host = endpoint
         .ok_or("the profile has no [websocket]")?
         .authority();
+    // As a browser does, where it is known to be allowed.
+    let origin = match profile.lack(Capability::Origin) {
+        None => format!("Origin: {ORIGIN}\r\n"),
+        Some(_) => String::new(),
+    };
     let of_user = |user| {
         let id = users.id(user);
         let token = issuer.sign(&issuer.claims(&id));
@@ -253,14 +268,17 @@ fn upgrades(system: &System, workload: &Workload, users: &Ids) -> Result<Vec<Gre
         });
         let head = format!(
             "GET {} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\n{bearer}",
+             Sec-WebSocket-Version: 13\r\n{origin}{bearer}",
             upgrade.target
         );
+        let subscribe = profile.subscribe.as_ref();
+        let subscribes = subscribe.map(|subscribe| subscribe.text(&system.channel(&id)));
         (0..workload.per_user).map(move |_| {
             let (key, accept) = frame::key();
             Greeting {
                 bytes: format!("{head}Sec-WebSocket-Key: {key}\r\n\r\n").into(),
                 accept,
+                subscribes: subscribes.as_deref().map(frame::text).unwrap_or_default(),
             }
         })
     };

@@ -12,7 +12,7 @@ use std::path::Path;
 use jsonwebtoken::Algorithm;
 
 use super::template;
-use super::{NO_SERVICES, Profile, Service, Source};
+use super::{NO_SERVICES, Profile, Service, Source, Subscribe};
 use crate::data;
 use crate::error_shape::ErrorShape;
 use crate::fixture::{FixtureError, nearest, with_suggestion};
@@ -93,6 +93,8 @@ impl Text<'_> {
         self.check_names(&path, &["user_id"])?;
         let token_in = file.websocket.as_ref().map(|part| part.token_in);
         let token_in = token_in.unwrap_or_default();
+        let subscribe = file.websocket.as_ref();
+        let subscribe = self.subscribe(subscribe.and_then(|part| part.subscribe.as_ref()))?;
         let legacy_path = (file.gateway.as_ref())
             .map_or_else(file::ws_v1_status, |part| part.legacy_path.clone());
         if !legacy_path.starts_with('/') || legacy_path.contains('?') {
@@ -138,6 +140,7 @@ impl Text<'_> {
             gateway: gateway.transpose()?,
             path,
             token_in,
+            subscribe,
             legacy_path,
             errors,
             standins: file.standins,
@@ -285,6 +288,34 @@ impl Text<'_> {
         }
     }
 
+    /// How clients subscribe, checked.
+    fn subscribe(&self, said: Option<&file::Subscribe>) -> Result<Option<Subscribe>, FixtureError> {
+        let Some(file::Subscribe { send, message }) = said else {
+            return Ok(None);
+        };
+        let section = "websocket.subscribe";
+        self.check_names(send, &["channel"])?;
+        if template::names(send).next().is_none() {
+            let problem =
+                format!("{{channel}} belongs into it: what a client wants to hear of; it is {send:?}");
+            return Err(self.wrong(section, "send", problem));
+        }
+        self.check_pointer(section, "message", message)?;
+        Ok(Some(Subscribe {
+            send: send.clone(),
+            message: message.clone(),
+        }))
+    }
+
+    fn check_pointer(&self, section: &str, key: &str, pointer: &str) -> Result<(), FixtureError> {
+        if pointer.starts_with('/') {
+            return Ok(());
+        }
+        let problem =
+            format!("a JSON pointer begins with /, as in \"/error/code\"; it is {pointer:?}");
+        Err(self.wrong(section, key, problem))
+    }
+
     /// What the gateway's errors look like, checked.
     fn errors(&self, error: Option<&GatewayError>) -> Result<ErrorShape, FixtureError> {
         let Some(error) = error else {
@@ -300,11 +331,8 @@ impl Text<'_> {
             ("message", shape.message.as_ref()),
             ("correlation_id", shape.correlation_id.as_ref()),
         ] {
-            if let Some(pointer) = pointer.filter(|pointer| !pointer.starts_with('/')) {
-                let problem = format!(
-                    "a JSON pointer begins with /, as in \"/error/code\"; it is {pointer:?}"
-                );
-                return Err(self.wrong("gateway.error", key, problem));
+            if let Some(pointer) = pointer {
+                self.check_pointer("gateway.error", key, pointer)?;
             }
         }
         Ok(shape)
@@ -357,7 +385,7 @@ impl Text<'_> {
     /// An error at `key` of `section`, at the section where it has no such key, or in the file.
     fn wrong(&self, section: &str, key: &str, problem: impl Into<String>) -> FixtureError {
         let mut within = "";
-        // `[gateway.error]` may be written as `error.…` of `[gateway]`.
+        // `[gateway.error]` may be written as `error.…` or `error = …` of `[gateway]`.
         let (parent, child) = section.split_once('.').unwrap_or(("", section));
         let (mut of_section, mut of_key) = (None, None);
         for (number, line) in self.text.lines().enumerate() {
@@ -370,9 +398,11 @@ impl Text<'_> {
             }
             let is_key = |rest: &str| rest.trim_start().starts_with(['=', '.']);
             let is_it = |key: &str| line.strip_prefix(key).is_some_and(is_key);
+            let inline = |rest: &str| rest.trim_start().starts_with('=');
             if !key.is_empty()
                 && (within == section && is_it(key)
-                    || within == parent && is_it(&format!("{child}.{key}")))
+                    || within == parent && is_it(&format!("{child}.{key}"))
+                    || within == parent && line.strip_prefix(child).is_some_and(inline))
             {
                 of_key = of_key.or(Some(number + 1));
             }

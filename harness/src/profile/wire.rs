@@ -27,6 +27,23 @@ pub enum TokenIn {
     Header,
 }
 
+/// How clients of a service subscribe that is told by each what it wants to hear of, once it is connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscribe {
+    /// The text that a client sends after the `101`, with `{channel}` in it.
+    pub send: String,
+    /// Where a message is in what comes, which is JSON, as a pointer (RFC 6901). What has no string there is no message;
+    /// the first of these confirms the subscription.
+    pub message: String,
+}
+
+impl Subscribe {
+    /// The text that a client sends who wants to hear of `channel`.
+    pub fn text(&self, channel: &str) -> String {
+        template::fill(&self.send, &[("channel", channel.to_owned())])
+    }
+}
+
 /// An upgrade request as the websocket service has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {

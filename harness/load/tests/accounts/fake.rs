@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{SinkExt, StreamExt};
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -36,6 +37,8 @@ pub enum Deed {
     Closed(u16),
     /// The connection ends instead.
     Ended,
+    /// Nothing, and a client has to say first what it wants to hear of: messages come in JSON then.
+    Enveloped,
 }
 
 type Routes = Arc<Mutex<HashMap<String, Vec<UnboundedSender<Bytes>>>>>;
@@ -84,14 +87,13 @@ pub async fn serve(deed: Deed, redis: &str) -> u16 {
 
 async fn connection(stream: TcpStream, deed: Deed, routes: Routes) {
     let (sender, mut messages) = unbounded_channel();
+    let mut sender = Some(sender);
     // What it takes to be answered is what it takes to be subscribed.
     #[expect(clippy::result_large_err, reason = "the library's own type")]
     let subscribe = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
-        let mut routes = routes.lock().unwrap_or_else(PoisonError::into_inner);
-        routes
-            .entry(subject(request.uri().query()))
-            .or_default()
-            .push(sender);
+        if deed != Deed::Enveloped {
+            enter(&routes, subject(request.uri().query()), &mut sender);
+        }
         Ok(response)
     };
     let Ok(mut socket) = accept_hdr_async(stream, subscribe).await else {
@@ -100,11 +102,22 @@ async fn connection(stream: TcpStream, deed: Deed, routes: Routes) {
     loop {
         tokio::select! {
             received = socket.next() => match received {
+                Some(Ok(Message::Text(text))) => {
+                    let user = text.strip_prefix("about ws:").unwrap_or_default().to_owned();
+                    enter(&routes, user, &mut sender);
+                    if !deliver(&mut socket, Bytes::from_static(b"{\"about\":true}")).await {
+                        return;
+                    }
+                }
                 Some(Ok(_)) => {}
                 _ => return,
             },
             message = messages.recv() => {
-                let Some(message) = message else { return };
+                let Some(mut message) = message else { return };
+                if deed == Deed::Enveloped {
+                    let text = String::from_utf8_lossy(&message);
+                    message = json!({"about": {"message": text}}).to_string().into();
+                }
                 let goes_on = match is_third(&message) {
                     true => spoil(&mut socket, deed, message, &mut messages).await,
                     false => deliver(&mut socket, message).await,
@@ -117,6 +130,12 @@ async fn connection(stream: TcpStream, deed: Deed, routes: Routes) {
     }
 }
 
+/// From now on `sender` gets what comes for `user`.
+fn enter(routes: &Routes, user: String, sender: &mut Option<UnboundedSender<Bytes>>) {
+    let mut routes = routes.lock().unwrap_or_else(PoisonError::into_inner);
+    routes.entry(user).or_default().extend(sender.take());
+}
+
 /// False when the connection is to end.
 async fn spoil(
     socket: &mut WebSocketStream<TcpStream>,
@@ -125,7 +144,7 @@ async fn spoil(
     messages: &mut UnboundedReceiver<Bytes>,
 ) -> bool {
     match deed {
-        Deed::Nothing | Deed::Leaked => deliver(socket, message).await,
+        Deed::Nothing | Deed::Leaked | Deed::Enveloped => deliver(socket, message).await,
         Deed::Pieces => {
             let (first, second) = (message.slice(..50), message.slice(50..));
             let text = OpCode::Data(Data::Text);

@@ -51,6 +51,14 @@ pub struct Websocket {
     pub path: String,
     #[serde(default)]
     pub token_in: TokenIn,
+    pub subscribe: Option<Subscribe>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscribe {
+    pub send: String,
+    pub message: String,
 }
 
 #[derive(Deserialize)]

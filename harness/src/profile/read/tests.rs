@@ -138,6 +138,19 @@ fn wrong(text: &str) -> String {
     "[websocket]\ntoken_in = \"headers\"",
     "p.toml:2: unknown variant `headers`, expected `query` or `header`; did you mean `header`?"
 )]
+#[case::subscribed_to_nothing(
+    "[websocket]\n[websocket.subscribe]\nsend = '[\"SUBSCRIBE\"]'\nmessage = \"/2\"",
+    "p.toml:3: [websocket.subscribe] send: {channel} belongs into it: what a client wants to hear of; it is \
+     \"[\\\"SUBSCRIBE\\\"]\""
+)]
+#[case::subscribed_by_another_name(
+    "[websocket]\nsubscribe = { send = \"{chanel}\", message = \"/2\" }",
+    "p.toml:2: {chanel} stands for nothing; did you mean {channel}?"
+)]
+#[case::message_nowhere(
+    "[websocket]\nsubscribe = { send = '{\"of\":\"{channel}\"}', message = \"data\" }",
+    "p.toml:2: [websocket.subscribe] message: a JSON pointer begins with /, as in \"/error/code\"; it is \"data\""
+)]
 #[case::half_a_cluster(
     "[redis]\nurl = \"redis+cluster://a,,b\"\n[websocket]",
     "p.toml:2: [redis] url: it should be as in redis+cluster://host:6379,host:6379"
@@ -196,6 +209,10 @@ fn wrong(text: &str) -> String {
 #[case::good("[websocket]", "nothing")]
 #[case::legacy_endpoint(
     "[websocket]\npath = \"/ws/v1/status/{user_id}\"\ntoken_in = \"header\"",
+    "nothing"
+)]
+#[case::subscribes_itself(
+    "[websocket]\nsubscribe = { send = '{\"of\":\"{channel}\"}', message = \"/data\" }",
     "nothing"
 )]
 #[case::gateway_alone(
