@@ -138,10 +138,15 @@ impl Stage {
     /// Waits, however long it takes, until the websocket service's metric `name`, one without labels, is at most `value`:
     /// beside a step that brings this about or fails.
     pub async fn until_metric_falls(&self, name: &str, value: u32) -> Outcome {
+        self.metric_falls(name, value).await?;
+        self.operator_notes(&format!("reads /metrics until {name} is {value}"));
+        Ok(())
+    }
+
+    async fn metric_falls(&self, name: &str, value: u32) -> Outcome {
         while self.metric(name).await? > f64::from(value) {
             sleep(POLL_INTERVAL).await;
         }
-        self.operator_notes(&format!("reads /metrics until {name} is {value}"));
         Ok(())
     }
 

@@ -574,7 +574,10 @@ mod tests {
     #[rstest]
     fn those_of_services_in_other_languages_are_read(#[files("foreign/*/*.toml")] path: PathBuf) {
         let profile = Profile::of_file(&path).unwrap_or_else(|error| panic!("{error}"));
-        assert!(profile.parts().any(|(name, _)| name != "redis"), "{profile:?}");
+        assert!(
+            profile.parts().any(|(name, _)| name != "redis"),
+            "{profile:?}"
+        );
     }
 
     /// The profile that says `text`, and who signs tokens.

@@ -176,10 +176,12 @@ async fn join(client: TcpStream, shared: Arc<Shared>) {
     }
 }
 
+/// How long a segment is on a real network.
+pub(crate) const SEGMENT: u32 = 1400;
+
 /// A connection to `server` as over a real network. A loopback's segments of 64 KiB let the kernel hold megabytes for whoever
 /// reads slowly, and nobody would notice.
 pub(crate) async fn connect(server: SocketAddr) -> io::Result<TcpStream> {
-    const SEGMENT: u32 = 1400;
     const BUFFER: u32 = 16 * 1024;
     let socket = match server {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,

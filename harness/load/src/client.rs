@@ -368,7 +368,10 @@ impl Client {
         let Ok(text) = serde_json::from_slice::<Value>(bytes) else {
             return self.damage();
         };
-        match (text.pointer(pointer).and_then(Value::as_str), &self.handshake) {
+        match (
+            text.pointer(pointer).and_then(Value::as_str),
+            &self.handshake,
+        ) {
             (Some(message), _) => self.note(message.as_bytes(), now, around),
             (None, Handshake::Subscribing) => self.handshake = Handshake::Over,
             (None, _) => {}

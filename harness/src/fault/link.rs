@@ -4,10 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join;
+
+use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::proxy::Proxy;
-use crate::scenario::{Failure, Outcome};
-use crate::stage::Stage;
+use crate::scenario::{Failure, Outcome, ensure};
+use crate::stage::{Stage, User};
 use crate::system::Part;
 
 /// A proxy with a name, in one scenario. What it is told the operator's lane says.
@@ -111,6 +114,50 @@ impl Link {
     pub fn throttle(&self, bytes_per_second: usize) {
         self.note(&format!("{bytes_per_second} bytes pass in a second"));
         self.proxy.throttle(bytes_per_second);
+    }
+
+    /// Throttles `slow`, which are all who connect here, while as much is published to `flooded`, their users, as it takes
+    /// until the websocket service has closed each of them, as `gauge`, its metric of open connections, says. To each of
+    /// `others` a message is published now and then; `reading` are the service's other connections.
+    ///
+    /// What the kernel keeps for a client who does not read differs, so one is closed much sooner than another; and no service
+    /// waits for ever until its close is read. So as soon as one is closed everything passes, those that are not closed get
+    /// what they have missed, and are throttled again.
+    pub async fn throttle_until_closed(
+        &self,
+        bytes_per_second: usize,
+        (flooded, slow): (&[User], &[Client]),
+        (others, reading): (&[User], &[Client]),
+        gauge: &str,
+    ) -> Outcome {
+        self.note(&format!("{bytes_per_second} bytes pass in a second"));
+        self.stage.tell_of_flood(flooded);
+        let mut open = slow.to_vec();
+        while !open.is_empty() {
+            self.proxy.throttle(bytes_per_second);
+            let fewer = (reading.len() + open.len() - 1) as u32;
+            let closed = async {
+                self.stage.metric_falls(gauge, fewer).await?;
+                self.proxy.resume();
+                Ok(())
+            };
+            let flood = self.stage.flood((flooded, others), reading, (gauge, fewer));
+            try_join(flood, closed).await?;
+            // Each has everything then, or its close. Whether something is lost is for the ledger.
+            self.stage.have_arrived(&open).await?;
+            let before = open.len();
+            open.retain(Client::is_open);
+            ensure(open.len() < before, || {
+                format!(
+                    "{gauge} should count every open connection; it is {fewer}, and all are open"
+                )
+            })?;
+        }
+        let left = reading.len();
+        self.stage
+            .operator_notes(&format!("reads /metrics until {gauge} is {left}"));
+        self.note("everything passes again");
+        Ok(())
     }
 
     /// See [`Proxy::drip`].

@@ -296,8 +296,9 @@ impl Text<'_> {
         let section = "websocket.subscribe";
         self.check_names(send, &["channel"])?;
         if template::names(send).next().is_none() {
-            let problem =
-                format!("{{channel}} belongs into it: what a client wants to hear of; it is {send:?}");
+            let problem = format!(
+                "{{channel}} belongs into it: what a client wants to hear of; it is {send:?}"
+            );
             return Err(self.wrong(section, "send", problem));
         }
         self.check_pointer(section, "message", message)?;

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -40,6 +41,8 @@ pub(super) fn open(
     // What is accepted has the buffers of the listener.
     socket.set_send_buffer_size(BUFFER)?;
     socket.set_recv_buffer_size(BUFFER)?;
+    // One of a loopback's large segments would fill the buffer, and be confirmed no sooner than 40 ms later.
+    SockRef::from(&socket).set_tcp_mss(proxy::SEGMENT)?;
     socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
     let listener = socket.listen(BACKLOG)?;
     let address = listener.local_addr()?;

@@ -235,7 +235,7 @@ impl Stage {
 
     /// One marked message to each user of `open`, and its arrival at each of those connections; says where it did not
     /// arrive.
-    pub(super) async fn have_arrived(&self, open: &[Client]) -> Outcome<Vec<Breach>> {
+    pub(crate) async fn have_arrived(&self, open: &[Client]) -> Outcome<Vec<Breach>> {
         let silent: BTreeSet<&str> = (open.iter())
             .filter(|client| client.has_nothing())
             .map(Client::name)

@@ -99,10 +99,25 @@ impl Stage {
         reading: &[Client],
         (name, value): (&str, u32),
     ) -> Outcome {
-        let names = names(flooded);
+        self.tell_of_flood(flooded);
+        self.flood((flooded, others), reading, (name, value)).await
+    }
+
+    pub(crate) fn tell_of_flood(&self, flooded: &[User]) {
         self.backend_notes(&format!(
-            "publishes long numbered messages to {names}, as many as it takes"
+            "publishes long numbered messages to {}, as many as it takes",
+            names(flooded)
         ));
+    }
+
+    /// The same, unseen by the flow.
+    pub(crate) async fn flood(
+        &self,
+        (flooded, others): (&[User], &[User]),
+        reading: &[Client],
+        (name, value): (&str, u32),
+    ) -> Outcome {
+        let names = names(flooded);
         let mut portions = repeat_n(LARGE, LARGE_PORTIONS).chain(repeat_n(MANY, MANY_PORTIONS));
         let (mut count, mut bytes) = (0, 0);
         while self.metric(name).await? > f64::from(value) {

@@ -1,6 +1,5 @@
 //! Many clients at once: they come back, they go at once, they read slowly, and messages come in bursts.
 
-use futures_util::future::try_join;
 use harness::profile::Capability;
 use harness::scenario::{Outcome, Scenario};
 use harness::stage::Stage;
@@ -114,16 +113,10 @@ async fn slow_readers(stage: Stage, slow: usize, all: usize) -> Outcome {
     let lagging = stage.connect_all(&slow, Some(&network)).await?;
     stage.until_metric(GAUGE, all as u32).await?;
 
-    network.throttle(SLOWLY);
-    let left = reading.len() as u32;
-    // A service does not wait for ever until its close is read: the network is quick again as soon as they are closed.
-    let closed = async {
-        stage.until_metric_falls(GAUGE, left).await?;
-        network.resume();
-        Ok(())
-    };
-    let flood = stage.flood_until((&slow, &others), &reading, (GAUGE, left));
-    try_join(flood, closed).await?;
+    let (slowly, quickly) = ((&slow[..], &lagging[..]), (&others[..], &reading[..]));
+    network
+        .throttle_until_closed(SLOWLY, slowly, quickly, GAUGE)
+        .await?;
     for client in &lagging {
         client.expect_close(1013, "SLOW_CONSUMER").await?;
     }

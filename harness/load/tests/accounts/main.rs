@@ -105,7 +105,10 @@ async fn what_happens_to_a_message_is_in_the_account(#[case] deed: Deed, #[case]
         panic!("{report:?}");
     };
     assert_eq!(account(&played.targets[0]), words);
-    assert_eq!(report.kept, matches!(deed, Deed::Nothing | Deed::Pieces | Deed::Enveloped));
+    assert_eq!(
+        report.kept,
+        matches!(deed, Deed::Nothing | Deed::Pieces | Deed::Enveloped)
+    );
     assert!(played.complete);
     for baseline in &played.targets[1..] {
         assert!(baseline.account.is_clean(), "{baseline:?}");
