@@ -26,8 +26,9 @@ use crate::verdict::{Broken, Verdict};
 /// The longest that one scenario may take: one that hangs does not hold up the run.
 const SCENARIO_DEADLINE: Duration = Duration::from_secs(300);
 
-/// How many scenarios on systems of their own are played at the same time: starting one keeps a small machine busy.
-pub const OWN_AT_ONCE: usize = 3;
+/// How many scenarios on systems of their own are played at the same time: starting one keeps a small machine busy, and then
+/// most wait.
+pub const OWN_AT_ONCE: usize = 6;
 
 /// How long the websocket service may take to reach Redis once it answers.
 const ACCEPT_DEADLINE: Duration = LONG_PATIENCE;
@@ -113,11 +114,6 @@ impl Theatre {
             idled: Some(AtomicUsize::new(0)),
             ..self
         }
-    }
-
-    /// From now on so many more scenarios are played on systems of their own at the same time.
-    pub fn widen(&self, more: usize) {
-        self.own.add_permits(more);
     }
 
     /// The system that scenarios share, started now if it has not been.

@@ -27,8 +27,6 @@ use crate::{Status, scenarios};
 const AT_ONCE: usize = 24;
 /// How many scenarios of one sabotage are played at the same time on the shared system.
 const SCENARIOS_AT_ONCE: usize = 4;
-/// How many more scenarios than usual are played on systems of their own at the same time: most wait for what does not come.
-const MORE_OWN: usize = 5;
 
 /// Break the promises of a healthy system, one at a time, and show which scenario noticed
 #[derive(Args)]
@@ -193,7 +191,6 @@ async fn test(
         .filter(|scenario| !failed(scenario))
         .cloned()
         .collect();
-    theatre.widen(MORE_OWN);
     let began = Instant::now();
     let mut waiting = sabotages.to_vec();
     // What needs systems of its own takes longest, so it begins first.
