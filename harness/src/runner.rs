@@ -206,7 +206,7 @@ impl Theatre {
                 ));
             }
             began = Instant::now();
-            match self.start(settings).await {
+            match self.start(&needed(settings, scenario)).await {
                 Ok(scene) => {
                     let up = Instant::now();
                     let played = match scene.trouble_for(scenario) {
@@ -276,7 +276,8 @@ impl Theatre {
             let lines = Lines::open(&system).await?;
             let mut trouble = system.trouble.clone();
             // What the contract knows nothing of is asked nothing that it says.
-            let asked = system.profile().lack(Capability::Websocket).is_none();
+            let asked = system.websocket.is_some()
+                && system.profile().lack(Capability::Websocket).is_none();
             for part in system.replicas(Part::WebsocketService) {
                 if !asked || trouble.contains_key(&Capability::Websocket) {
                     break;
@@ -304,6 +305,17 @@ impl Theatre {
                 Err(StartError(words(failure)))
             }
         }
+    }
+}
+
+/// The settings of a system for `scenario` alone: of a service that it does not need none is started.
+fn needed(settings: &Settings, scenario: &Scenario) -> Settings {
+    let needs = scenario.all_needs();
+    let services = [Capability::Websocket, Capability::Gateway].map(|need| needs.contains(&need));
+    match services {
+        [true, false] => settings.clone().without(Part::ApiGateway),
+        [false, true] => settings.clone().without(Part::WebsocketService),
+        _ => settings.clone(),
     }
 }
 

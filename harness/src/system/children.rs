@@ -6,7 +6,9 @@
 use std::fmt::Display;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
@@ -42,7 +44,10 @@ until rm -rf -- \"$folder\" 2>/dev/null || [ \"$tries\" = 200 ]; do sleep 0.05; 
 
 /// Ports are taken from below the range that the kernel gives to outgoing connections, so that none of those can
 /// take one between its choice and its use.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
+const PORTS: Range<u16> = 20_000..32_000;
+/// A run takes its ports from so many that no other run takes any of: one that is chosen here and used later, by a part or by
+/// a spare one, must be free then.
+const BLOCK: u16 = 1_000;
 
 /// Running children. [`stop`](Self::stop) ends them and waits; a drop kills them.
 pub(super) struct Children {
@@ -220,15 +225,53 @@ fn keep_lines(name: &'static str, stream: impl AsyncRead + Send + Unpin + 'stati
 /// A loopback port that nobody listens on, another one each call.
 pub(super) fn free_port() -> Result<u16, StartError> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Runs that are alive at the same time begin far from each other.
-    let size = PORTS.end - PORTS.start;
-    let start = (std::process::id().wrapping_mul(7919) % u32::from(size)) as u16;
+    static CLAIM: OnceLock<Option<(TcpListener, Range<u16>)>> = OnceLock::new();
+    // With more runs at the same time than there are blocks, those that come last take what they find.
+    let ports = match CLAIM.get_or_init(|| claim(PORTS, std::process::id())) {
+        Some((_held, block)) => block.clone(),
+        None => PORTS,
+    };
+    let size = ports.end - ports.start;
     for _ in 0..size {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed) % size;
-        let port = PORTS.start + (start + step) % size;
+        let port = ports.start + NEXT.fetch_add(1, Ordering::Relaxed) % size;
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(port);
         }
     }
-    Err(StartError(format!("no free port in {PORTS:?}")))
+    Err(StartError(format!("no free port in {ports:?}")))
+}
+
+/// A block of `ports` that belongs to nobody else as long as the listener is there, which has its first port; none where all
+/// are taken. Which is tried first follows from `number`.
+fn claim(ports: Range<u16>, number: u32) -> Option<(TcpListener, Range<u16>)> {
+    let count = u32::from((ports.end - ports.start) / BLOCK);
+    (0..count).find_map(|step| {
+        let block = (number % count + step) % count;
+        let first = ports.start + block as u16 * BLOCK;
+        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, first)).ok()?;
+        Some((held, first + 1..first + BLOCK))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_at_the_same_time_take_no_port_of_one_another() {
+        let (_first, first) = claim(PORTS, 7).unwrap();
+        let (_second, second) = claim(PORTS, 7).unwrap();
+        assert_eq!(first.len(), usize::from(BLOCK) - 1);
+        assert!(
+            first.end <= second.start || second.end <= first.start,
+            "{first:?}, {second:?}"
+        );
+        assert!(PORTS.contains(&first.start) && PORTS.contains(&(second.end - 1)));
+    }
+
+    #[test]
+    fn a_port_is_another_one_each_time() {
+        let (first, second) = (free_port().unwrap(), free_port().unwrap());
+        assert_ne!(first, second);
+    }
 }

@@ -102,10 +102,13 @@ impl Plan {
             redis_url: in_container,
             standin_host: THIS_MACHINE,
         };
-        let program = |part, service: &Option<Service>, others: &[(String, String)]| {
+        let program = |part: Part, service: &Option<Service>, others: &[(String, String)]| {
             let (Some(service), Some(supply)) = (service, stock.supply(part)) else {
                 return Ok(None);
             };
+            if settings.left_out().is_some_and(|left| part.is_one_of(left)) {
+                return Ok(None);
+            }
             let ports = ports(part, &service.source, supply)?;
             let view = match supply {
                 Supply::Image(_) => &container,

@@ -14,6 +14,7 @@ pub struct Settings {
     topology: Option<Topology>,
     sharded: bool,
     replicas: Replicas,
+    left_out: Option<Part>,
 }
 
 /// How many of each service are started.
@@ -136,6 +137,17 @@ impl Settings {
     pub fn websocket_services(mut self, replicas: u8) -> Self {
         self.replicas = Replicas::Websocket(replicas);
         self
+    }
+
+    /// Does not start `part`, one of the two services.
+    pub(crate) fn without(mut self, part: Part) -> Self {
+        self.left_out = Some(part);
+        self
+    }
+
+    /// The service that is not started although the profile has it.
+    pub(super) fn left_out(&self) -> Option<Part> {
+        self.left_out
     }
 
     /// How Redis is set up, where it is more than one server.
