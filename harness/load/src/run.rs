@@ -25,7 +25,7 @@ pub struct Program {
     pub system: Profile,
     /// Those that it is compared with, by turns.
     pub others: Vec<Profile>,
-    /// Where the suite's own parts run; where the profile says, if none is chosen.
+    /// Where the suite's own parts run; if none is chosen as processes, unless a part is an image.
     pub runtime: Option<Runtime>,
     /// One after the other.
     pub workloads: Vec<Workload>,
@@ -152,6 +152,9 @@ async fn open(
         )));
     }
     let file = profile.file.clone();
+    // An engine's proxy would be part of what is measured, and has files of its own to run out of.
+    let as_processes = profile.refuses(Runtime::Processes).is_none();
+    let runtime = runtime.or(as_processes.then_some(Runtime::Processes));
     let mut profile = profile;
     (profile.gateway, profile.optimized) = (None, true);
     let not_started = |StartError(words)| Trouble::System(format!("{file}: {words}"));

@@ -50,7 +50,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     compare: Vec<PathBuf>,
 
-    /// Where a system's own parts run: containers, or processes [default: containers where an engine answers]
+    /// Where a system's own parts run: containers, or processes [default: processes, unless a part is an image]
     /// [env: HARNESS_RUNTIME]
     #[arg(long, value_name = "RUNTIME")]
     runtime: Option<Runtime>,
