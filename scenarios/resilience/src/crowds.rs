@@ -7,11 +7,11 @@ use harness::system::Settings;
 
 const GAUGE: &str = "websocket_active_connections";
 /// How many clients come back at once.
-const HERD: usize = 500;
+const HERD: usize = 2_000;
 /// How many clients go before they were served.
-const RESETS: usize = 1_000;
+const RESETS: usize = 10_000;
 /// How many messages come in a burst, and to how many users.
-const BURST: usize = 20_000;
+const BURST: usize = 100_000;
 const READERS: usize = 100;
 /// How many of how many clients read slowly: few where they are half of all, for each takes a flood.
 const SLOW: [(usize, usize); 3] = [(1, 100), (2, 20), (5, 10)];
@@ -22,14 +22,14 @@ pub fn scenarios() -> Vec<Scenario> {
     let mut scenarios = vec![
         Scenario::new(
             "resilience/crowds/herd",
-            "500 clients who come back all at once are served, and each gets what is published from then on",
+            "2,000 clients who come back all at once are served, and each gets what is published from then on",
             herd,
         )
         .proves(["backplane.loss-closes", "backplane.resumes", "delivery.from-101"])
         .on_own_system(Settings::default()),
         Scenario::new(
             "resilience/crowds/burst",
-            "20,000 messages that are published in bursts to 100 users all arrive, each once and in order",
+            "100,000 messages that are published in bursts to 100 users all arrive, each once and in order",
             burst,
         )
         .proves([
@@ -40,7 +40,7 @@ pub fn scenarios() -> Vec<Scenario> {
         .on_own_system(Settings::default()),
         Scenario::new(
             "resilience/crowds/connect-then-reset",
-            "1,000 clients that go without a word leave nothing behind, and nobody else notices",
+            "10,000 clients that go without a word leave nothing behind, and nobody else notices",
             connect_then_reset,
         )
         .proves([
