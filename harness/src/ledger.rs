@@ -228,6 +228,25 @@ impl Ledger {
     }
 
     /// The messages to `user` that were published after the first `count` of all.
+    /// How many of the first `settled` messages have been dealt with for certain, so that nobody who connects as `user` from now
+    /// on gets one. A service may have yet to read what Redis has, and then brings it to whoever is there: that is so for
+    /// the last numbered messages as long as connections of the user `wait` for them, or Redis has not said that it has them.
+    pub fn dealt_with(
+        &self,
+        user: &str,
+        settled: usize,
+        wait: impl Fn(&Published) -> bool,
+    ) -> usize {
+        let before = self.after(0, user).rev();
+        let last = before
+            .skip_while(|message| message.number > settled)
+            .take_while(|message| {
+                message.telling == Telling::Untold && (message.in_doubt || wait(message))
+            })
+            .last();
+        last.map_or(settled, |message| message.number - 1)
+    }
+
     fn after(&self, count: usize, user: &str) -> impl DoubleEndedIterator<Item = &Published> {
         let of_user = self.of_user.get(user).map_or(&[][..], Vec::as_slice);
         let later = of_user.partition_point(|index| *index < count);
@@ -557,6 +576,31 @@ mod tests {
             };
             assert_eq!(ledger.violations(&promise), []);
         }
+    }
+
+    /// Published to anna: #1 by its number, #3 to #5 of some traffic, #5 in doubt; #2 and #6 are bert's.
+    #[rstest]
+    #[case::all_is_there(6, &[], 4)]
+    #[case::one_is_waited_for(6, &[4], 3)]
+    #[case::before_one_that_is_there(6, &[3], 4)]
+    #[case::two(6, &[3, 4], 2)]
+    #[case::what_is_not_traffic_is_dealt_with(6, &[1, 3, 4], 2)]
+    #[case::not_yet_settled(4, &[4], 3)]
+    #[case::nothing_in_doubt_yet(4, &[], 4)]
+    fn what_a_connection_waits_for_may_come_to_the_next_one(
+        #[case] settled: usize,
+        #[case] waited_for: &[usize],
+        #[case] dealt_with: usize,
+    ) {
+        let mut ledger = Ledger::default();
+        ledger.publish("anna", "hello", b"{}", Telling::Numbered);
+        for (number, user) in (2..).zip(["bert", "anna", "anna", "anna", "bert"]) {
+            let bytes = format!("{number}");
+            ledger.publish(user, "numbered", bytes.as_bytes(), Telling::Untold);
+        }
+        ledger.doubt(5);
+        let waits = |message: &Published| waited_for.contains(&message.number);
+        assert_eq!(ledger.dealt_with("anna", settled, waits), dealt_with);
     }
 
     #[rstest]

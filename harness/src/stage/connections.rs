@@ -198,7 +198,7 @@ impl Stage {
     }
 
     pub(super) fn next_lane(&self, user: &User) -> Lane {
-        let offered = self.settled();
+        let offered = self.dealt_with(user);
         let state = self.lock();
         let others = state.lanes.iter().filter(
             |(_, actor, _)| matches!(actor, Actor::Client { user: u, .. } if *u == user.name),
@@ -208,6 +208,23 @@ impl Stage {
             offered,
             recorder: Recorder::default(),
         }
+    }
+
+    /// How many messages have been dealt with: whoever connects as `user` from now on gets none of them.
+    pub(super) fn dealt_with(&self, user: &User) -> usize {
+        let settled = self.settled();
+        let state = self.lock();
+        let siblings = state.clients.iter();
+        let siblings = siblings.filter(|client| client.user() == user.name && client.is_open());
+        let got: Vec<(usize, Vec<Vec<u8>>)> = siblings
+            .map(|client| (client.promise().1, client.texts()))
+            .collect();
+        state.ledger.dealt_with(&user.name, settled, |message| {
+            let waits = |(promised, texts): &(usize, Vec<Vec<u8>>)| {
+                message.number > *promised && !texts.iter().rev().any(|text| *text == message.bytes)
+            };
+            got.iter().any(waits)
+        })
     }
 
     fn enter_lane(&self, user: &User, lane: Lane) {

@@ -64,7 +64,7 @@ impl Stage {
         Guest {
             stage: self.clone(),
             user: user.clone(),
-            offered: self.settled(),
+            offered: self.dealt_with(user),
         }
     }
 }
