@@ -111,7 +111,8 @@ impl Scenario {
         self
     }
 
-    /// Names what of a system the scenario needs besides what follows from its area and from its own system.
+    /// Names what of a system the scenario needs besides what follows from its area and from its own system. Where it has a
+    /// system of its own and needs one of the two services, the other is not started.
     pub fn needs(mut self, capabilities: impl IntoIterator<Item = Capability>) -> Self {
         self.needs.extend(capabilities);
         self
