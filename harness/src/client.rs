@@ -152,6 +152,12 @@ impl Client {
         self.0.seen.lock().texts.clone()
     }
 
+    /// Whether a text of these bytes has come, most likely one of the last.
+    pub(crate) fn has_text(&self, bytes: &[u8]) -> bool {
+        let state = self.0.seen.lock();
+        state.texts.iter().rev().any(|text| text == bytes)
+    }
+
     /// The fences received so far.
     pub(crate) fn fences(&self) -> Vec<Vec<u8>> {
         self.0.seen.lock().fences.clone()

@@ -216,14 +216,11 @@ impl Stage {
         let state = self.lock();
         let siblings = state.clients.iter();
         let siblings = siblings.filter(|client| client.user() == user.name && client.is_open());
-        let got: Vec<(usize, Vec<Vec<u8>>)> = siblings
-            .map(|client| (client.promise().1, client.texts()))
-            .collect();
+        let siblings: Vec<&Client> = siblings.collect();
         state.ledger.dealt_with(&user.name, settled, |message| {
-            let waits = |(promised, texts): &(usize, Vec<Vec<u8>>)| {
-                message.number > *promised && !texts.iter().rev().any(|text| *text == message.bytes)
-            };
-            got.iter().any(waits)
+            let (number, bytes) = (message.number, &message.bytes);
+            let waits = |client: &&Client| number > client.promise().1 && !client.has_text(bytes);
+            siblings.iter().any(waits)
         })
     }
 
