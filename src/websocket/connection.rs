@@ -1,6 +1,6 @@
 //! One open WebSocket: a socket, a decoder and a session, as a single small future.
 //!
-//! An idle connection owns no buffer: bytes are read into the stack when there are some, and frames to be sent
+//! An idle connection owns no buffer of bytes: they are read into the stack when there are some, and frames to be sent
 //! are those of the session's queue. Whatever waits to be written goes out in as few system calls as possible.
 
 use std::collections::VecDeque;
@@ -74,6 +74,9 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// How much may be read at once, in bytes.
 const READ_SIZE: usize = 4096;
+
+/// The room for frames that an idle connection keeps: without any, each message would cost an allocation.
+const FRAMES_KEPT: usize = 4;
 
 /// How many frames are written at once.
 const WRITE_FRAMES: usize = 64;
@@ -204,7 +207,7 @@ impl<S: Session> Connection<S> {
             }
             self.writing.pop_front();
         }
-        if self.writing.is_empty() {
+        if self.writing.is_empty() && self.writing.capacity() > FRAMES_KEPT {
             self.writing = VecDeque::new();
         }
         if messages > 0 {

@@ -33,7 +33,9 @@ struct State {
     /// Frames that were queued and forgotten.
     dropped: usize,
     close: Option<&'static Close>,
+    /// The connection's; it is `awaited` since the connection last polled in vain.
     waker: Option<Waker>,
+    awaited: bool,
 }
 
 impl Outbox {
@@ -83,8 +85,7 @@ impl Outbox {
     ) -> Poll<&'static Close> {
         let mut state = self.state();
         if frames.is_empty() {
-            // An idle connection keeps no memory for frames.
-            *frames = std::mem::take(&mut state.frames);
+            std::mem::swap(frames, &mut state.frames);
         } else {
             frames.append(&mut state.frames);
         }
@@ -95,6 +96,7 @@ impl Outbox {
                 if !state.waker.as_ref().is_some_and(|own| own.will_wake(waker)) {
                     state.waker = Some(waker.clone());
                 }
+                state.awaited = true;
                 Poll::Pending
             }
         }
@@ -128,10 +130,12 @@ impl Outbox {
 }
 
 impl State {
-    /// Wakes the connection once for any number of frames: it leaves its waker anew when it polls.
+    /// Wakes the connection once for any number of frames, until it polls again.
     fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
+        if std::mem::take(&mut self.awaited)
+            && let Some(waker) = &self.waker
+        {
+            waker.wake_by_ref();
         }
     }
 }
