@@ -102,15 +102,21 @@ pub(crate) async fn play_once(theatre: &Theatre, scenarios: &[Scenario]) -> Vec<
 }
 
 /// Plays several scenarios at a time. Those on systems of their own wait for their turn beside the others, not in their
-/// way.
+/// way; first of them come those with several Redis, which take longest, lest a run waits for one of them in the end.
 async fn play_round(theatre: &Theatre, scenarios: &[Scenario], fail_fast: bool) -> Vec<Verdict> {
-    let several = |own: bool, at_once: usize| {
-        let of_kind = move |scenario: &&Scenario| scenario.own_system.is_some() == own;
-        stream::iter(scenarios.iter().filter(of_kind))
+    let (mut own, shared): (Vec<&Scenario>, Vec<&Scenario>) = scenarios
+        .iter()
+        .partition(|scenario| scenario.own_system.is_some());
+    own.sort_by_key(|scenario| match &scenario.own_system {
+        Some(settings) => settings.topology().is_none(),
+        None => true,
+    });
+    let several = |scenarios: Vec<_>, at_once| {
+        stream::iter(scenarios)
             .map(|scenario| theatre.play(scenario))
             .buffer_unordered(at_once)
     };
-    let mut playing = stream::select(several(true, OWN_AT_ONCE), several(false, AT_ONCE));
+    let mut playing = stream::select(several(own, OWN_AT_ONCE), several(shared, AT_ONCE));
     let mut progress = Progress::of(scenarios.len());
     let mut verdicts = Vec::new();
     while let Some(verdict) = playing.next().await {
