@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use testcontainers::bollard::models::PortBinding;
@@ -13,31 +14,31 @@ use testcontainers::core::{Host, IntoContainerPort};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 
-use super::engine::{self, Engine, Network};
+use super::engine::{self, Network};
 use super::log::Log;
 use super::plan::THIS_MACHINE;
 use super::programs::{Ports, Program};
 use super::{Exit, StartError, Usage, owner, root_cause};
 use crate::profile::ImageName;
 
-/// The containers of one system. Dropping them inside a runtime removes them; [`stop`](Self::stop) removes the network too.
+/// The containers of one system. Dropping them inside a runtime removes them; [`stop`](Self::stop) waits for it, and removes
+/// the network after its last system.
 pub(super) struct Containers {
-    engine: Engine,
+    network: Arc<Network>,
     run: String,
     log: Log,
     running: Vec<(&'static str, ContainerAsync<GenericImage>)>,
-    network: Network,
 }
 
 impl Containers {
-    /// None yet, on a network called `run`; their output will go to `log`.
-    pub async fn new(engine: &Engine, run: &str, log: &Log) -> Result<Self, StartError> {
+    /// None yet, on this network; their names will begin with `run`, and their output go to `log`.
+    pub async fn new(network: &Arc<Network>, run: &str, log: &Log) -> Result<Self, StartError> {
+        network.enter().await?;
         Ok(Self {
-            engine: engine.clone(),
+            network: Arc::clone(network),
             run: run.to_owned(),
             log: log.clone(),
             running: Vec::new(),
-            network: Network::create(engine, run).await?,
         })
     }
 
@@ -61,7 +62,8 @@ impl Containers {
                 Ok(container) => self.running.push((name, container)),
                 Err(error) => {
                     // One whose start failed is not handed out, but it has its name.
-                    engine::remove_named(&self.engine, &format!("{}-{name}", self.run)).await;
+                    engine::remove_named(self.network.engine(), &format!("{}-{name}", self.run))
+                        .await;
                     let reason = root_cause(&error);
                     let words = format!("{name} did not start from {image}: {reason}");
                     result = result.and(Err(StartError(words)));
@@ -71,7 +73,7 @@ impl Containers {
         result
     }
 
-    /// Removes the containers and the network.
+    /// Removes the containers, and the network if nobody else is on it.
     pub async fn stop(self) {
         // What cannot be removed now carries the label, and the next start's sweep removes it.
         join_all(
@@ -80,7 +82,7 @@ impl Containers {
                 .map(|(_, container)| container.rm()),
         )
         .await;
-        self.network.remove().await;
+        self.network.leave().await;
     }
 
     /// Whether there is a container of the part `name`.
@@ -90,7 +92,7 @@ impl Containers {
 
     /// Sends `signal` to the part `name`.
     pub async fn signal(&self, name: &str, signal: &str) -> Result<(), String> {
-        engine::signal(&self.engine, self.container(name)?.id(), signal)
+        engine::signal(self.network.engine(), self.container(name)?.id(), signal)
             .await
             .map_err(|error| format!("failed to send {signal} to {name}: {error}"))
     }
@@ -119,7 +121,7 @@ impl Containers {
 
     /// What the part `name` has used so far, as the engine counts it.
     pub async fn usage(&self, name: &str) -> Result<Usage, String> {
-        engine::usage(&self.engine, self.container(name)?.id())
+        engine::usage(self.network.engine(), self.container(name)?.id())
             .await
             .map_err(|error| format!("the engine does not say what {name} uses: {error}"))
     }
@@ -144,7 +146,7 @@ impl Containers {
         let request = GenericImage::new(&image.repository, &image.tag)
             .with_exposed_port(inside.tcp())
             .with_container_name(format!("{}-{name}", self.run))
-            .with_network(&self.run)
+            .with_network(self.network.name())
             .with_label(owner::LABEL, owner::this_process())
             .with_host(THIS_MACHINE, Host::HostGateway)
             .with_cmd(&program.arguments)
@@ -213,7 +215,7 @@ mod tests {
     }
 
     /// What this process has in the engine: containers and networks.
-    async fn left(engine: &Engine) -> usize {
+    async fn left(engine: &engine::Engine) -> usize {
         let label = format!("{}={}", owner::LABEL, owner::this_process());
         let ours = HashMap::from([("label", vec![label])]);
         let containers = ListContainersOptionsBuilder::default().all(true);

@@ -14,6 +14,7 @@ use testcontainers::bollard::query_parameters::{
     RemoveImageOptions, StatsOptionsBuilder,
 };
 use testcontainers::bollard::{Docker, body_full};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::{StartError, Usage, image, owner, redis_package, root_cause};
@@ -306,35 +307,69 @@ async fn remove_other_tags(docker: &Engine, name: &ImageName) {
     }
 }
 
-/// A network that is removed with the run.
+/// The network of all containers of a run: there while a system uses it. Making one for each system would keep the engine
+/// busy for longer than a container does.
 pub(super) struct Network {
     docker: Engine,
     name: String,
+    /// How many systems use it.
+    users: Mutex<usize>,
 }
 
 impl Network {
-    pub async fn create(docker: &Engine, name: &str) -> Result<Self, StartError> {
-        let labels = HashMap::from([(owner::LABEL.to_owned(), owner::this_process())]);
-        docker
-            .create_network(NetworkCreateRequest {
-                name: name.to_owned(),
-                labels: Some(labels),
+    /// One that is not there yet.
+    pub fn of(docker: &Engine) -> Self {
+        Self {
+            docker: docker.clone(),
+            name: unique_name(),
+            users: Mutex::new(0),
+        }
+    }
+
+    /// The engine that has it.
+    pub fn engine(&self) -> &Engine {
+        &self.docker
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes it for its first user. Whoever has entered has to [`leave`](Self::leave).
+    pub async fn enter(&self) -> Result<(), StartError> {
+        let mut users = self.users.lock().await;
+        if *users == 0 {
+            let request = NetworkCreateRequest {
+                name: self.name.clone(),
+                labels: Some(HashMap::from([(
+                    owner::LABEL.to_owned(),
+                    owner::this_process(),
+                )])),
                 ..Default::default()
-            })
-            .await
-            .map_err(|error| {
+            };
+            self.docker.create_network(request).await.map_err(|error| {
                 StartError(format!(
                     "failed to create a network: {}",
                     root_cause(&error)
                 ))
             })?;
-        Ok(Self {
-            docker: docker.clone(),
-            name: name.to_owned(),
-        })
+        }
+        *users += 1;
+        Ok(())
     }
 
-    pub async fn remove(self) {
-        let _ = self.docker.remove_network(&self.name).await;
+    /// Removes it after its last user, whose containers must have gone.
+    pub async fn leave(&self) {
+        let mut users = self.users.lock().await;
+        *users -= 1;
+        if *users == 0 {
+            let _ = self.docker.remove_network(&self.name).await;
+        }
     }
+}
+
+/// A name for what nobody else has, begun as all of the harness's are.
+pub(super) fn unique_name() -> String {
+    format!("{OWN}-{}", uuid::Uuid::new_v4().simple())
 }

@@ -219,9 +219,9 @@ impl Parts {
     /// Starts the programs of `plan`, all at once; they are not ready yet.
     pub async fn start(stock: &Stock, plan: Plan, log: &Log) -> Result<Self, StartError> {
         let in_container = |program: &Program| program.supply.image().is_some();
-        let containers = match stock.engine() {
-            Some(engine) if plan.programs.iter().any(in_container) => {
-                Some(Containers::new(engine, &plan.run, log).await?)
+        let containers = match stock.network() {
+            Some(network) if plan.programs.iter().any(in_container) => {
+                Some(Containers::new(network, &plan.run, log).await?)
             }
             _ => None,
         };

@@ -19,7 +19,7 @@ pub(super) const THIS_MACHINE: &str = "host.docker.internal";
 
 /// A system that can be started.
 pub(super) struct Plan {
-    /// What its network is called, and its containers with their part's name behind it.
+    /// What its containers are called, with their part's name behind it.
     pub run: String,
     pub programs: Vec<Program>,
     /// What is started only when a scenario asks for it.
@@ -63,7 +63,7 @@ impl Plan {
         settings: &Settings,
     ) -> Result<Self, StartError> {
         let profile = stock.profile();
-        let run = format!("{}-{}", engine::OWN, uuid::Uuid::new_v4().simple());
+        let run = engine::unique_name();
         let service = profile.redis.as_ref();
         let redis = |part| match ensemble {
             Some(_) => Ok(None),

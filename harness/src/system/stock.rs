@@ -1,11 +1,12 @@
 //! What systems are started from: made once, for any number of them.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
 use super::binaries::{self, Binaries};
-use super::engine::{self, Engine};
+use super::engine::{self, Engine, Network};
 use super::programs::{Executable, OwnProgram, Supply};
 use super::{Part, Runtime, StartError, redis_package};
 use crate::profile::{Profile, Service, Source};
@@ -14,7 +15,8 @@ use crate::proxy::Proxy;
 /// The services and Redis, ready to be started.
 pub struct Stock {
     profile: Profile,
-    engine: Option<Engine>,
+    /// Where there is an engine.
+    network: Option<Arc<Network>>,
     redis: Option<Supply>,
     websocket: Option<Supply>,
     gateway: Option<Supply>,
@@ -54,8 +56,8 @@ impl Stock {
             workshop.supply(Part::ApiGateway, profile.gateway.as_ref()),
         )?;
         Ok(Self {
+            network: engine.as_ref().map(|engine| Arc::new(Network::of(engine))),
             profile,
-            engine,
             redis,
             websocket,
             gateway,
@@ -69,7 +71,7 @@ impl Stock {
 
     /// Where the suite's own parts run.
     pub fn runtime(&self) -> Runtime {
-        match self.engine {
+        match self.network {
             Some(_) => Runtime::Containers,
             None => Runtime::Processes,
         }
@@ -119,14 +121,15 @@ impl Stock {
 
     /// Where servers on this machine are found by services, wherever those run, and by each other.
     pub(super) async fn host(&self) -> Result<Ipv4Addr, StartError> {
-        match &self.engine {
-            Some(engine) => engine::gateway(engine).await,
+        match &self.network {
+            Some(network) => engine::gateway(network.engine()).await,
             None => Ok(Ipv4Addr::LOCALHOST),
         }
     }
 
-    pub(super) fn engine(&self) -> Option<&Engine> {
-        self.engine.as_ref()
+    /// The network of its containers, where there is an engine.
+    pub(super) fn network(&self) -> Option<&Arc<Network>> {
+        self.network.as_ref()
     }
 
     /// What `part` is started from; nothing where it is left out, or somebody else's.
