@@ -1,14 +1,15 @@
 //! What a message costs between the sockets, without any: `cargo bench --package benches`.
 
-use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
+use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use notification_services::websocket::decoder::Decoder;
 use notification_services::websocket::frame::{self, Opcode};
 use notification_services::websocket::outbox::Bounds;
+use notification_services::websocket::queue::{Queue, Sent};
 use notification_services::websocket::resp::{self, Reply};
 use notification_services::websocket::subscriptions::{Feed, LinkId, Membership, Subscriptions};
 
@@ -145,27 +146,31 @@ fn join(
         })
         .collect();
     for request in feed.take_requests() {
-        feed.intake().answered(&request, true);
+        feed.take_in(|intake| intake.answered(&request, true));
     }
     memberships
 }
 
 fn take_in(feed: &Feed, mut bytes: &[u8]) {
-    let mut intake = feed.intake();
-    while let Ok(Some((reply, length))) = resp::parse(bytes) {
-        if let Reply::Message { channel, payload } = reply {
-            intake.message(channel, payload).expect("it is text");
+    feed.take_in(|intake| {
+        while let Ok(Some((reply, length))) = resp::parse(bytes) {
+            if let Reply::Message { channel, payload } = reply {
+                intake.message(channel, payload).expect("it is text");
+            }
+            bytes = &bytes[length..];
         }
-        bytes = &bytes[length..];
-    }
+    });
 }
 
 /// What a connection takes to write at once, noted as written.
-fn taken(membership: &Membership) -> VecDeque<bytes::Bytes> {
+fn taken(membership: &Membership) -> Queue {
     let outbox = membership.outbox();
-    let mut frames = VecDeque::new();
-    let pending = outbox.poll(&Context::from_waker(Waker::noop()), &mut frames);
+    let mut queue = Queue::default();
+    let pending = outbox.poll(&Context::from_waker(Waker::noop()), &mut queue);
     assert!(pending.is_pending(), "nobody is too slow");
-    outbox.sent(frames.len(), frames.iter().map(bytes::Bytes::len).sum());
-    frames
+    outbox.sent(Sent {
+        messages: queue.len(),
+        bytes: queue.frames().map(Bytes::len).sum(),
+    });
+    queue
 }

@@ -5,7 +5,6 @@
 //! wstest -m fuzzingclient -s fuzzingclient.json
 //! ```
 
-use std::collections::VecDeque;
 use std::io;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
@@ -20,6 +19,7 @@ use notification_services::websocket::decoder::Kind;
 use notification_services::websocket::frame::{self, Opcode};
 use notification_services::websocket::handshake::Handshake;
 use notification_services::websocket::listen::{Answer, Handler, serve};
+use notification_services::websocket::queue::{Queue, Sent};
 use notification_services::websocket::session::Session;
 use tokio::net::TcpListener;
 
@@ -70,6 +70,8 @@ impl Handler for EchoServer {
 #[derive(Default)]
 struct Echo {
     message: Vec<u8>,
+    /// How many messages were sent back.
+    messages: usize,
 }
 
 impl Session for Echo {
@@ -84,11 +86,17 @@ impl Session for Echo {
         })
     }
 
-    fn poll(&mut self, _: &mut Context<'_>, _: &mut VecDeque<Bytes>) -> Poll<Close> {
+    fn poll(&mut self, _: &mut Context<'_>, _: &mut Queue) -> Poll<Close> {
         Poll::Pending
     }
 
-    fn sent(&mut self, _: usize, _: usize) {}
+    fn sent(&mut self, sent: Sent) {
+        self.messages += sent.messages;
+    }
+
+    fn messages(&self) -> usize {
+        self.messages
+    }
 
     fn end(&mut self) {}
 

@@ -1,24 +1,24 @@
 //! One open WebSocket: a socket, a decoder and a session, as a single small future.
 //!
 //! An idle connection owns no buffer of bytes: they are read into the stack when there are some, and frames to be sent
-//! are those of the session's queue. Whatever waits to be written goes out in as few system calls as possible.
+//! are those of the session's queue. While there are none, the session may use the socket.
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
+use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::close::{self, Close};
 use super::decoder::{Decoder, Event, Violation};
 use super::frame::{self, Opcode};
+use super::queue::{Queue, Sent};
 use super::session::Session;
 
 /// How patient a connection is.
@@ -34,15 +34,13 @@ pub struct Rules {
 
 /// An open connection; as a future, ready when its socket is to be dropped.
 pub struct Connection<S> {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     session: S,
     decoder: Decoder,
     rules: Rules,
     id: Arc<str>,
     phase: Phase,
-    /// Frames to be written, whole; of the first `written` bytes are.
-    writing: VecDeque<Bytes>,
-    written: usize,
+    writing: Queue,
     /// Bytes of answers in `writing`, at most: past a bound the client must read before it is read.
     answers: usize,
     opened: Instant,
@@ -51,7 +49,6 @@ pub struct Connection<S> {
     closing_by: Instant,
     timer: Pin<Box<Sleep>>,
     code: u16,
-    messages: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,12 +72,6 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How much may be read at once, in bytes.
 const READ_SIZE: usize = 4096;
 
-/// The room for frames that an idle connection keeps: without any, each message would cost an allocation.
-const FRAMES_KEPT: usize = 4;
-
-/// How many frames are written at once.
-const WRITE_FRAMES: usize = 64;
-
 /// How many bytes of answers may wait before the client is no longer read.
 const ANSWERS_LIMIT: usize = 16 * 1024;
 
@@ -92,14 +83,13 @@ impl<S: Session> Connection<S> {
     pub fn new(stream: TcpStream, leftover: Bytes, session: S, rules: Rules, id: Arc<str>) -> Self {
         let now = Instant::now();
         let mut connection = Self {
-            stream,
+            stream: Arc::new(stream),
             session,
             decoder: Decoder::new(rules.message_limit),
             rules,
             id,
             phase: Phase::Open,
-            writing: VecDeque::new(),
-            written: 0,
+            writing: Queue::default(),
             answers: 0,
             opened: now,
             last_heard: now,
@@ -107,7 +97,6 @@ impl<S: Session> Connection<S> {
             closing_by: now,
             timer: Box::pin(sleep_until(now)),
             code: ABNORMAL,
-            messages: 0,
         };
         let due = connection.due();
         connection.timer.as_mut().reset(due);
@@ -167,26 +156,24 @@ impl<S: Session> Connection<S> {
     /// Writes what waits; ready when nothing does.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.writing.is_empty() {
-            let stream = Pin::new(&mut self.stream);
-            let polled = if self.writing.len() == 1 {
-                stream.poll_write(context, &self.writing[0][self.written..])
-            } else {
-                let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
-                let count = self.writing.len().min(WRITE_FRAMES);
-                for (slice, frame) in slices.iter_mut().zip(&self.writing) {
-                    *slice = IoSlice::new(frame);
+            match self.writing.write(&self.stream) {
+                Ok(Sent { messages: 0, .. }) => {}
+                Ok(sent) => self.session.sent(sent),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.stream.poll_write_ready(context))?;
                 }
-                slices[0].advance(self.written);
-                stream.poll_write_vectored(context, &slices[..count])
-            };
-            match ready!(polled)? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                bytes => self.wrote(bytes),
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
         self.answers = 0;
         if self.phase == Phase::Draining {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            match SockRef::from(&*self.stream).shutdown(Shutdown::Write) {
+                // The client has ended it already.
+                Err(error) if error.kind() != io::ErrorKind::NotConnected => {
+                    return Poll::Ready(Err(error));
+                }
+                _ => {}
+            }
             self.phase = Phase::Drained;
             self.closing_by = self.closing_by.min(Instant::now() + LINGER);
             self.timer.as_mut().reset(self.closing_by);
@@ -194,41 +181,23 @@ impl<S: Session> Connection<S> {
         Poll::Ready(Ok(()))
     }
 
-    fn wrote(&mut self, bytes: usize) {
-        let (mut messages, mut message_bytes) = (0, 0);
-        self.written += bytes;
-        while let Some(frame) = self.writing.front()
-            && self.written >= frame.len()
-        {
-            self.written -= frame.len();
-            if !frame::is_control(frame) {
-                messages += 1;
-                message_bytes += frame.len();
-            }
-            self.writing.pop_front();
-        }
-        if self.writing.is_empty() && self.writing.capacity() > FRAMES_KEPT {
-            self.writing = VecDeque::new();
-        }
-        if messages > 0 {
-            self.messages += messages;
-            self.session.sent(messages, message_bytes);
-        }
-    }
-
     /// Reads once; ready with whether the client's end of the stream is reached.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         if self.answers > ANSWERS_LIMIT {
             return Poll::Pending; // the socket wakes us when it can be written
         }
-        let mut space = [const { MaybeUninit::uninit() }; READ_SIZE];
-        let mut buffer = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-        let ended = buffer.filled().is_empty();
-        if !ended {
-            self.take_in(buffer.filled_mut());
+        loop {
+            ready!(self.stream.poll_read_ready(context))?;
+            let mut space = [0; READ_SIZE];
+            match self.stream.try_read(&mut space) {
+                Ok(length) => {
+                    self.take_in(&mut space[..length]);
+                    return Poll::Ready(Ok(length == 0));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
         }
-        Poll::Ready(Ok(ended))
     }
 
     fn take_in(&mut self, mut input: &mut [u8]) {
@@ -272,13 +241,13 @@ impl<S: Session> Connection<S> {
 
     fn answer(&mut self, frame: Bytes) {
         self.answers += frame.len();
-        self.writing.push_back(frame);
+        self.writing.push(frame);
     }
 
     fn close(&mut self, close: &Close) {
         if close.code == close::SLOW_CONSUMER.code {
             // Of what it does not read only the rest of a frame that is begun must come before the close.
-            self.writing.truncate(usize::from(self.written > 0));
+            self.writing.forget();
         }
         self.begin_close(close.code, close.frame(&self.id), Phase::Closing);
     }
@@ -294,7 +263,7 @@ impl<S: Session> Connection<S> {
 
     fn begin_close(&mut self, code: u16, frame: Bytes, phase: Phase) {
         self.session.end();
-        self.writing.push_back(frame);
+        self.writing.push(frame);
         self.code = code;
         self.phase = phase;
         self.closing_by = after(Instant::now(), CLOSE_DEADLINE);
@@ -311,8 +280,15 @@ impl<S: Session> Connection<S> {
             if let Poll::Ready(Err(error)) = self.poll_write(context) {
                 return Poll::Ready(Err(error));
             }
-            if ready!(self.poll_read(context))? {
-                return Poll::Ready(Ok(()));
+            match self.poll_read(context) {
+                Poll::Ready(Ok(false)) => {}
+                Poll::Ready(ended) => return Poll::Ready(ended.map(drop)),
+                Poll::Pending => {
+                    if self.phase == Phase::Open && self.writing.is_empty() {
+                        self.session.idle(&self.stream);
+                    }
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -338,7 +314,7 @@ impl<S: Session> Future for Connection<S> {
         tracing::info!(
             correlation_id = %self.id,
             code = self.code,
-            messages = self.messages,
+            messages = self.session.messages(),
             seconds = self.opened.elapsed().as_secs_f64(),
             error = ended.err().map(tracing::field::display),
             "connection closed"
@@ -362,6 +338,7 @@ mod tests {
     use super::super::decoder::Kind;
     use super::*;
     use rstest::rstest;
+    use std::collections::VecDeque;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -388,13 +365,18 @@ mod tests {
             (bytes == b"echo").then(|| frame::encode(Opcode::Text, bytes))
         }
 
-        fn poll(&mut self, _: &mut Context<'_>, frames: &mut VecDeque<Bytes>) -> Poll<Close> {
-            frames.append(&mut self.frames);
+        fn poll(&mut self, _: &mut Context<'_>, queue: &mut Queue) -> Poll<Close> {
+            self.frames.drain(..).for_each(|frame| queue.push(frame));
             self.close.clone().map_or(Poll::Pending, Poll::Ready)
         }
 
-        fn sent(&mut self, frames: usize, bytes: usize) {
-            let _ = self.story.send(format!("sent {frames} of {bytes}"));
+        fn sent(&mut self, sent: Sent) {
+            let Sent { messages, bytes } = sent;
+            let _ = self.story.send(format!("sent {messages} of {bytes}"));
+        }
+
+        fn messages(&self) -> usize {
+            0
         }
 
         fn end(&mut self) {

@@ -14,7 +14,7 @@ use super::metrics::Metrics;
 use super::redis::{HELLO, PING, RedisError, RedisStream};
 use super::resp::{self, Reply, Role};
 use super::slot;
-use super::subscriptions::{Feed, NotText, Request, Verb};
+use super::subscriptions::{Feed, Intake, NotText, Request, Verb};
 
 /// How a connection to Redis is used.
 #[derive(Debug)]
@@ -129,9 +129,24 @@ impl Link {
         buffer: &mut Vec<u8>,
         asked: &mut Asked,
     ) -> Result<(), RedisError> {
+        let (used, delivered) = feed.take_in(|intake| self.take_replies(intake, buffer, asked));
+        self.metrics.sent.inc_by(delivered as u64);
+        buffer.drain(..used?);
+        if buffer.is_empty() {
+            buffer.shrink_to(4 * READ_SIZE);
+        }
+        Ok(())
+    }
+
+    /// Passes on every reply that is complete in `bytes`; says how many bytes they are.
+    fn take_replies(
+        &self,
+        intake: &mut Intake<'_>,
+        bytes: &[u8],
+        asked: &mut Asked,
+    ) -> Result<usize, RedisError> {
         let mut used = 0;
-        let mut intake = feed.intake();
-        while let Some((reply, length)) = resp::parse(&buffer[used..])? {
+        while let Some((reply, length)) = resp::parse(&bytes[used..])? {
             used += length;
             match reply {
                 Reply::Message { channel, payload } => {
@@ -172,12 +187,7 @@ impl Link {
                 },
             }
         }
-        drop(intake);
-        buffer.drain(..used);
-        if buffer.is_empty() {
-            buffer.shrink_to(4 * READ_SIZE);
-        }
-        Ok(())
+        Ok(used)
     }
 }
 

@@ -9,13 +9,14 @@
 //! - [`notifications`]: the session of a user who is let in
 //! - [`decoder`], [`utf8`], [`frame`], [`close`]: the protocol's bytes, in and out, without I/O
 //! - [`quota`]: how many connections a user has on all services together
-//! - [`outbox`]: what waits to be sent to one connection
-//! - [`subscriptions`]: who is to receive what, without I/O
+//! - [`outbox`], [`queue`]: what waits to be sent to one connection
+//! - [`subscriptions`]: who is to receive what
 //! - [`backplane`], [`link`], [`redis`], [`resp`]: the connections to Redis that feed them
 //! - [`demotion`], `sentinel`, `cluster`, `slot`, `bus`: which Redis to rely on, and when no longer
 //! - [`health`], [`metrics`]: how it is doing
 //!
-//! A published message goes `backplane` → `subscriptions` → `outbox` → `connection`, encoded once and never parsed.
+//! A published message goes `backplane` → `subscriptions` → `outbox` → socket, encoded once and never parsed: past
+//! `connection` where that has nothing to write, through it where it has.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,7 @@ pub mod listen;
 pub mod metrics;
 pub mod notifications;
 pub mod outbox;
+pub mod queue;
 pub mod quota;
 pub mod redis;
 pub mod resp;

@@ -1,7 +1,7 @@
 //! Who is to receive what: users' connections, and the one subscription that a user's connections share.
 //!
-//! A state machine without I/O. Connections join and leave it; each [link](super::link) to a Redis carries out its
-//! requests in their order and tells it what Redis answered. The promise rests on three rules: nobody is confirmed
+//! A state machine, which does no I/O while it is locked. Connections join and leave it; each [link](super::link) to a Redis
+//! carries out its requests in their order and tells it what Redis answered. The promise rests on three rules: nobody is confirmed
 //! before Redis answered the last request for the channel, the last one to leave ends the subscription, and
 //! whenever a subscription is lost everybody who relied on it is told to close.
 //!
@@ -92,10 +92,12 @@ pub enum Verb {
     Unsubscribe,
 }
 
-/// What Redis told, taken in under one lock for as much as came at once. Never to be held over I/O.
+/// What Redis told, taken in under one lock for as much as came at once, over no I/O.
 pub struct Intake<'a> {
     state: MutexGuard<'a, State>,
     link: LinkId,
+    /// Whose queues are to be flushed.
+    queued: Vec<Arc<Outbox>>,
 }
 
 /// A published message that no text frame can carry: it is not UTF-8.
@@ -247,12 +249,18 @@ impl Feed {
             .unwrap_or_default()
     }
 
-    /// Begins to take in what Redis told.
-    pub fn intake(&self) -> Intake<'_> {
-        Intake {
+    /// Takes in what Redis told: `take` passes all of it to the intake. Says, besides what that returns, how many messages
+    /// were delivered at once; the others are their connections'.
+    pub fn take_in<R>(&self, take: impl FnOnce(&mut Intake<'_>) -> R) -> (R, usize) {
+        let mut intake = Intake {
             state: self.subscriptions.state(),
             link: self.link,
-        }
+            queued: Vec::new(),
+        };
+        let result = take(&mut intake);
+        let Intake { state, queued, .. } = intake;
+        drop(state);
+        (result, queued.iter().map(|outbox| outbox.flush()).sum())
     }
 }
 
@@ -281,10 +289,15 @@ impl Intake<'_> {
         };
         std::str::from_utf8(payload).map_err(|_| NotText)?;
         let frame = frame::encode(Opcode::Text, payload);
+        let mut push = |member: &Arc<Outbox>, frame| {
+            if member.push(frame) {
+                self.queued.push(Arc::clone(member));
+            }
+        };
         for member in others {
-            member.push(frame.clone());
+            push(member, frame.clone());
         }
-        last.push(frame);
+        push(last, frame);
         Ok(())
     }
 
@@ -437,6 +450,7 @@ impl Drop for Membership {
 
 #[cfg(test)]
 mod tests {
+    use super::super::queue::Queue;
     use super::*;
     use std::collections::VecDeque;
     use std::task::{Context, Poll, Waker};
@@ -476,7 +490,7 @@ mod tests {
         fn answer(&mut self, done: bool) {
             self.requests();
             let request = self.asked.pop_front().expect("it was asked for something");
-            self.feed.intake().answered(&request, done);
+            self.feed.take_in(|intake| intake.answered(&request, done));
         }
     }
 
@@ -497,12 +511,12 @@ mod tests {
 
     /// The payloads that wait for a member, and whether it is to close.
     fn received(membership: &Membership) -> (Vec<String>, Option<u16>) {
-        let mut frames = VecDeque::new();
+        let mut queue = Queue::default();
         let polled = membership
             .outbox()
-            .poll(&Context::from_waker(Waker::noop()), &mut frames);
-        let payloads = frames
-            .iter()
+            .poll(&Context::from_waker(Waker::noop()), &mut queue);
+        let payloads = queue
+            .frames()
             .map(|frame| String::from_utf8_lossy(&frame[2..]).into());
         let code = match polled {
             Poll::Ready(close) => Some(close.code),
@@ -512,7 +526,10 @@ mod tests {
     }
 
     fn publish(redis: &Redis, payload: &[u8]) -> Result<(), NotText> {
-        redis.feed.intake().message(CHANNEL, payload)
+        redis
+            .feed
+            .take_in(|intake| intake.message(CHANNEL, payload))
+            .0
     }
 
     #[test]
@@ -653,8 +670,8 @@ mod tests {
         redis.answer(true);
         redis.answer(true);
         redis.answer(false);
-        redis.feed.intake().ended(CHANNEL);
-        redis.feed.intake().ended(b"ws:nobody");
+        redis.feed.take_in(|intake| intake.ended(CHANNEL));
+        redis.feed.take_in(|intake| intake.ended(b"ws:nobody"));
         assert_eq!(received(&teacher).1, Some(1011));
         assert_eq!(received(&refused).1, Some(1011));
         assert_eq!(
@@ -670,7 +687,7 @@ mod tests {
         drop(subscriptions.join("teacher").unwrap());
         let mut teacher = subscriptions.join("teacher").unwrap();
         redis.answer(false); // the first one's subscription
-        redis.feed.intake().ended(CHANNEL); // and so this is of the past
+        redis.feed.take_in(|intake| intake.ended(CHANNEL)); // and so this is of the past
         redis.answer(false); // its end
         assert_eq!(confirmed(&mut teacher), Poll::Pending);
         redis.answer(true);
@@ -723,7 +740,7 @@ mod tests {
         assert_eq!(received(&other).1, None);
         let mut again = subscriptions.join("teacher").unwrap();
         assert_eq!(second.requests(), ["+ws:teacher"]);
-        first.feed.intake().ended(CHANNEL); // the former primary has learnt of it
+        first.feed.take_in(|intake| intake.ended(CHANNEL)); // the former primary has learnt of it
         second.answer(true);
         assert_eq!(confirmed(&mut again), Poll::Ready(Ok(())));
         publish(&second, b"news").unwrap();
@@ -745,7 +762,7 @@ mod tests {
         first.answer(true);
         subscriptions.reroute(routes(Some(1), Some(0)), false);
         assert_eq!(received(&teacher).1, None);
-        first.feed.intake().ended(CHANNEL);
+        first.feed.take_in(|intake| intake.ended(CHANNEL));
         assert_eq!(received(&teacher).1, Some(1011));
         drop(teacher);
         // Redis has said so itself: now they count, and those of a node that has not heard of it do not.
