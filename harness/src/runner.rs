@@ -1,8 +1,8 @@
 //! One scenario played, from stage to verdict.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -47,6 +47,8 @@ pub struct Theatre {
     stock: Arc<Stock>,
     shared: OnceCell<Scene>,
     own: Semaphore,
+    /// Systems that scenarios had to themselves and left as they found them, for others that want the same.
+    left: Mutex<Vec<(Settings, Scene)>>,
     /// Which system of a scenario's own did not even deliver on an ordinary day, and how.
     unordinary: OnceCell<String>,
     /// How often a saboteur with nothing to break has stood before a stage; none where nobody is to stand there.
@@ -103,6 +105,7 @@ impl Theatre {
             stock: Arc::new(Stock::prepare(profile, runtime, say).await?),
             shared: OnceCell::new(),
             own: Semaphore::new(OWN_AT_ONCE),
+            left: Mutex::default(),
             unordinary: OnceCell::new(),
             idled: None,
         })
@@ -206,7 +209,12 @@ impl Theatre {
                 ));
             }
             began = Instant::now();
-            match self.start(&needed(settings, scenario)).await {
+            let settings = needed(settings, scenario);
+            let scene = match self.take_left(&settings) {
+                Some(scene) => Ok(scene),
+                None => self.start(&settings).await,
+            };
+            match scene {
                 Ok(scene) => {
                     let up = Instant::now();
                     let played = match scene.trouble_for(scenario) {
@@ -214,7 +222,14 @@ impl Theatre {
                         None => self.play_on_own(scenario, &scene, between).await,
                     };
                     let over = Instant::now();
-                    self.run.end(&scene.system).await;
+                    let as_it_was = played.result.is_ok() && scene.system.is_as_started().await;
+                    let superfluous = match as_it_was {
+                        true => self.leave(settings, scene),
+                        false => Some(scene),
+                    };
+                    if let Some(Scene { system, .. }) = superfluous {
+                        self.run.end(&system).await;
+                    }
                     Verdict {
                         starting: (up - began) + over.elapsed(),
                         ..played
@@ -235,6 +250,24 @@ impl Theatre {
             took: began.elapsed(),
             ..verdict
         }
+    }
+
+    /// A system with these settings that a scenario has left as it found it.
+    fn take_left(&self, settings: &Settings) -> Option<Scene> {
+        let mut left = self.left();
+        let index = left.iter().position(|(of, _)| of == settings)?;
+        Some(left.swap_remove(index).1)
+    }
+
+    /// Keeps a system that a scenario has left as it found it; gives back one that is not wanted, where there are too many.
+    fn leave(&self, settings: Settings, scene: Scene) -> Option<Scene> {
+        let mut left = self.left();
+        left.push((settings, scene));
+        (left.len() > OWN_AT_ONCE).then(|| left.remove(0).1)
+    }
+
+    fn left(&self) -> MutexGuard<'_, Vec<(Settings, Scene)>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Plays `scenario` on a system of its own, if that delivers before anything is done to it. Where one does not, none of
@@ -564,5 +597,49 @@ fn unreviewed(change: &Change) -> Failure {
             Failure::Unreviewed("the reviewed flow's header is out of date".to_owned())
         }
         Change::Flow(_) => Failure::broken("the flow is not the reviewed one".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A scenario that notes on which system it is played, and does something to a part of it or nothing.
+    fn scenario(seen: &Arc<Mutex<Vec<String>>>, touches: bool) -> Scenario {
+        let seen = Arc::clone(seen);
+        let played = move |stage: Stage| {
+            let seen = Arc::clone(&seen);
+            async move {
+                let system = stage.system();
+                let redis = system.redis().map(|redis| redis.url().to_owned());
+                seen.lock().unwrap().extend(redis);
+                if touches {
+                    let service = Part::WebsocketService;
+                    system.pause(service).await.map_err(Failure::System)?;
+                    system.resume(service).await.map_err(Failure::System)?;
+                }
+                Ok(())
+            }
+        };
+        Scenario::new("resilience/test", "", played)
+            .needs([Capability::Websocket])
+            .on_own_system(Settings::default())
+    }
+
+    #[tokio::test]
+    async fn a_system_of_a_scenarios_own_is_used_again_if_nothing_was_done_to_it() {
+        let profile = Profile::reference().unwrap();
+        let opened = Theatre::open(profile, Some(Runtime::Processes), &|_| {}).await;
+        // So that no reviewed flow is asked for.
+        let theatre = opened.unwrap().behind_a_saboteur();
+        let seen = Arc::default();
+        for touches in [false, true, false] {
+            let verdict = theatre.play(&scenario(&seen, touches)).await;
+            assert!(verdict.result.is_ok(), "{:?}", verdict.result);
+        }
+        theatre.stop().await;
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen[0], seen[1]);
+        assert_ne!(seen[1], seen[2]);
     }
 }

@@ -72,6 +72,8 @@ pub(super) struct Parts {
     containers: Option<Containers>,
     children: Children,
     caution: Option<String>,
+    /// Whether one of them was sent a signal, or started later.
+    touched: bool,
 }
 
 impl Part {
@@ -164,6 +166,15 @@ impl System {
         self.parts().await?.start_second_without(absent).await
     }
 
+    /// Whether it is one Redis and a websocket service to which nothing was done since they started, but by clients and by
+    /// commands that Redis forgets: then it can be used as if it had just been started.
+    pub(crate) async fn is_as_started(&self) -> bool {
+        let parts = self.parts().await;
+        let untouched = parts.is_ok_and(|parts| !parts.touched);
+        // What stands between the parts, or behind a gateway, can have been told to fail.
+        untouched && self.ensemble.is_none() && self.redis_proxy.is_none() && self.gateway.is_none()
+    }
+
     /// How `part` ended, if it did.
     pub async fn exit(&self, part: Part) -> Option<Exit> {
         self.parts().await.ok()?.exit(part).await
@@ -230,6 +241,7 @@ impl Parts {
             containers,
             children: Children::new(log),
             caution: plan.caution,
+            touched: false,
         };
         match parts.launch(&plan.programs).await {
             Ok(()) => {
@@ -289,6 +301,7 @@ impl Parts {
     }
 
     async fn signal(&mut self, part: Part, signal: &str) -> Result<(), String> {
+        self.touched = true;
         let name = part.name();
         match self.containers_with(part) {
             Some(containers) => containers.signal(name, signal).await,
@@ -319,6 +332,7 @@ impl Parts {
 
     /// Starts `part`, which has ended or never ran.
     async fn start_part(&mut self, part: Part) -> Result<(), String> {
+        self.touched = true;
         if let Some(containers) = self.containers_with(part) {
             return containers.restart(part.name()).await;
         }
@@ -327,6 +341,7 @@ impl Parts {
     }
 
     async fn start_second_without(&mut self, absent: &str) -> Result<(), String> {
+        self.touched = true;
         let second = self.program(Part::SecondWebsocketService)?.without(absent);
         self.launch(&[second]).await.map_err(|error| error.0)
     }

@@ -53,7 +53,7 @@ impl Timings {
         line(
             starting,
             &format!(
-                "    {} systems of their own, started and ended, {OWN_AT_ONCE} at a time",
+                "    systems of their own for {}, started and ended, {OWN_AT_ONCE} at a time",
                 plays(&owners)
             ),
         );
