@@ -63,7 +63,7 @@ impl Workload {
             burst: 1,
             fan_out: 1,
             payload: 300,
-            duration: Duration::from_secs(5),
+            duration: Duration::from_secs(10),
             rounds: 5,
         }
     }

@@ -120,15 +120,15 @@ async fn what_happens_to_a_message_is_in_the_account(#[case] deed: Deed, #[case]
     assert!(system.unseen.is_some());
 }
 
-/// The third message of a connection is the second of a first burst of five, and the fourth that it is promised.
+/// The third message of a connection is the second of a first burst of five of two, and the fourth that it is promised.
 #[rstest]
 #[case::never(
     Deed::Never,
-    "30 delivered once, 0 duplicated, 0 reordered, 6 lost silently, 0 lost with notice, 0 leaked, 0 damaged"
+    "60 delivered once, 0 duplicated, 0 reordered, 6 lost silently, 0 lost with notice, 0 leaked, 0 damaged"
 )]
 #[case::changed(
     Deed::Changed,
-    "30 delivered once, 0 duplicated, 0 reordered, 6 lost silently, 0 lost with notice, 0 leaked, 6 damaged"
+    "60 delivered once, 0 duplicated, 0 reordered, 6 lost silently, 0 lost with notice, 0 leaked, 6 damaged"
 )]
 #[case::closed(
     Deed::Closed(1013),
