@@ -53,7 +53,7 @@ impl Timings {
         line(
             starting,
             &format!(
-                "    systems of their own for {}, started and ended, {OWN_AT_ONCE} at a time",
+                "    systems for the {} that have one to themselves, started and ended, {OWN_AT_ONCE} at a time",
                 plays(&owners)
             ),
         );
@@ -112,7 +112,7 @@ mod tests {
      0.15  the shared system started
      0.91  scenarios played, of which (several at a time)
      0.04      1 on the shared system, 8 at a time
-     0.60      1 systems of their own, started and ended, 6 at a time
+     0.60      systems for the 1 that have one to themselves, started and ended, 6 at a time
      0.30      and the scenarios on these
      0.02  promises judged and the report written
      1.33  together
