@@ -27,7 +27,7 @@ fn notifications(arguments: &[&str]) -> Output {
 #[case::no_such_crowd(&["verify", "load", "--connections", "10", "--users", "3"], "--connections 10 is not 3 users with 3 connections each")]
 #[case::more_at_once_than_there_are(&["verify", "load", "--users", "3", "--fan-out", "4"], "--fan-out 4 needs as many users, and there are 3")]
 #[case::too_short_a_message(&["verify", "load", "--payload", "5"], "a message says whose it is, which one and when it was due, so it has 114 at least")]
-#[case::too_slow(&["verify", "load", "--rate", "0.5"], "--rate 0.5 is less than one group of 1 messages in a round of 1 s")]
+#[case::too_slow(&["verify", "load", "--rate", "0.4"], "--rate 0.4 is less than one group of 1 messages in a round of 2 s")]
 #[case::a_baseline_and_none(&["verify", "load", "--baseline", "none", "--baseline", "direct"], "--baseline none is given beside another")]
 #[case::a_threshold_without_its_baseline(&["verify", "load", "--baseline", "none", "--thresholds", "../../examples/thresholds.toml"], "a threshold is about raw-relay, which this run lacks: say so with --baseline")]
 #[case::no_data(&["--data", "/nowhere", "verify"], "--data: /nowhere has no contracts/asyncapi.yaml: expected a folder")]
