@@ -246,15 +246,15 @@ async fn play_one(
             players.push(player);
         }
     }
-    let rounds = workload.rounds;
+    let (rounds, turns) = (workload.rounds, turns(workload));
     'rounds: for round in 0..rounds {
         for player in &mut players {
             player.rounds.push(Turn::default());
         }
-        for turn in 0..turns(workload) {
+        for turn in 0..turns {
             let mut order: Vec<usize> = (0..players.len()).collect();
             // Nobody is always the first.
-            if turn % 2 == 1 {
+            if (round * turns + turn) % 2 == 1 {
                 order.reverse();
             }
             for index in order {
