@@ -227,7 +227,6 @@ impl Ledger {
             .filter(|message| message.is_text() && !message.in_doubt)
     }
 
-    /// The messages to `user` that were published after the first `count` of all.
     /// How many of the first `settled` messages have been dealt with for certain, so that nobody who connects as `user` from now
     /// on gets one. A service may have yet to read what Redis has, and then brings it to whoever is there: that is so for
     /// the last numbered messages as long as connections of the user `wait` for them, or Redis has not said that it has them.
@@ -247,6 +246,7 @@ impl Ledger {
         last.map_or(settled, |message| message.number - 1)
     }
 
+    /// The messages to `user` that were published after the first `count` of all.
     fn after(&self, count: usize, user: &str) -> impl DoubleEndedIterator<Item = &Published> {
         let of_user = self.of_user.get(user).map_or(&[][..], Vec::as_slice);
         let later = of_user.partition_point(|index| *index < count);

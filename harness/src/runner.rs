@@ -210,11 +210,7 @@ impl Theatre {
             }
             began = Instant::now();
             let settings = needed(settings, scenario);
-            let scene = match self.take_left(&settings) {
-                Some(scene) => Ok(scene),
-                None => self.start(&settings).await,
-            };
-            match scene {
+            match self.take_left_or_start(&settings).await {
                 Ok(scene) => {
                     let up = Instant::now();
                     let played = match scene.trouble_for(scenario) {
@@ -222,14 +218,8 @@ impl Theatre {
                         None => self.play_on_own(scenario, &scene, between).await,
                     };
                     let over = Instant::now();
-                    let as_it_was = played.result.is_ok() && scene.system.is_as_started().await;
-                    let superfluous = match as_it_was {
-                        true => self.leave(settings, scene),
-                        false => Some(scene),
-                    };
-                    if let Some(Scene { system, .. }) = superfluous {
-                        self.run.end(&system).await;
-                    }
+                    self.leave_or_end(settings, scene, played.result.is_ok())
+                        .await;
                     Verdict {
                         starting: (up - began) + over.elapsed(),
                         ..played
@@ -252,18 +242,31 @@ impl Theatre {
         }
     }
 
-    /// A system with these settings that a scenario has left as it found it.
-    fn take_left(&self, settings: &Settings) -> Option<Scene> {
-        let mut left = self.left();
-        let index = left.iter().position(|(of, _)| of == settings)?;
-        Some(left.swap_remove(index).1)
+    /// A system with these settings: one that a scenario has left as it found it, or a new one.
+    async fn take_left_or_start(&self, settings: &Settings) -> Result<Scene, StartError> {
+        let left = {
+            let mut left = self.left();
+            let index = left.iter().position(|(of, _)| of == settings);
+            index.map(|index| left.swap_remove(index).1)
+        };
+        match left {
+            Some(scene) => Ok(scene),
+            None => self.start(settings).await,
+        }
     }
 
-    /// Keeps a system that a scenario has left as it found it; gives back one that is not wanted, where there are too many.
-    fn leave(&self, settings: Settings, scene: Scene) -> Option<Scene> {
-        let mut left = self.left();
-        left.push((settings, scene));
-        (left.len() > OWN_AT_ONCE).then(|| left.remove(0).1)
+    /// Keeps a system that a scenario has left as it found it; ends any other, and the oldest where there are too many.
+    async fn leave_or_end(&self, settings: Settings, scene: Scene, kept: bool) {
+        let superfluous = if kept && scene.system.is_as_started().await {
+            let mut left = self.left();
+            left.push((settings, scene));
+            (left.len() > OWN_AT_ONCE).then(|| left.remove(0).1)
+        } else {
+            Some(scene)
+        };
+        if let Some(scene) = superfluous {
+            self.run.end(&scene.system).await;
+        }
     }
 
     fn left(&self) -> MutexGuard<'_, Vec<(Settings, Scene)>> {

@@ -40,9 +40,7 @@ struct State {
     /// Frames that were queued and forgotten.
     dropped: usize,
     close: Option<&'static Close>,
-    /// The connection's; it is `awaited` since the connection last polled in vain.
     waker: Option<Waker>,
-    awaited: bool,
     /// Where to write, while the connection has nothing to.
     socket: Option<Arc<TcpStream>>,
 }
@@ -135,7 +133,6 @@ impl Outbox {
                 if !state.waker.as_ref().is_some_and(|own| own.will_wake(waker)) {
                     state.waker = Some(waker.clone());
                 }
-                state.awaited = true;
                 Poll::Pending
             }
         }
@@ -178,12 +175,10 @@ impl State {
         self.delivered += sent.messages;
     }
 
-    /// Wakes the connection once for any number of frames, until it polls again.
+    /// Wakes the connection once for any number of frames: it leaves its waker anew when it polls.
     fn wake(&mut self) {
-        if std::mem::take(&mut self.awaited)
-            && let Some(waker) = &self.waker
-        {
-            waker.wake_by_ref();
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Who is to receive what: users' connections, and the one subscription that a user's connections share.
 //!
 //! A state machine, which does no I/O while it is locked. Connections join and leave it; each [link](super::link) to a Redis
-//! carries out its requests in their order and tells it what Redis answered. The promise rests on three rules: nobody is confirmed
-//! before Redis answered the last request for the channel, the last one to leave ends the subscription, and
+//! carries out its requests in their order and tells it what Redis answered. The promise rests on three rules: nobody is
+//! confirmed before Redis answered the last request for the channel, the last one to leave ends the subscription, and
 //! whenever a subscription is lost everybody who relied on it is told to close.
 //!
 //! A channel has one home, the link that [`Routes`] names: one Redis serves all of them, and in a cluster each primary

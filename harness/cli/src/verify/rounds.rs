@@ -107,9 +107,9 @@ async fn play_round(theatre: &Theatre, scenarios: &[Scenario], fail_fast: bool) 
     let (mut own, shared): (Vec<&Scenario>, Vec<&Scenario>) = scenarios
         .iter()
         .partition(|scenario| scenario.own_system.is_some());
-    own.sort_by_key(|scenario| match &scenario.own_system {
-        Some(settings) => settings.topology().is_none(),
-        None => true,
+    own.sort_by_key(|scenario| {
+        let settings = scenario.own_system.as_ref();
+        settings.and_then(|own| own.topology()).is_none()
     });
     let several = |scenarios: Vec<_>, at_once| {
         stream::iter(scenarios)
